@@ -1,0 +1,262 @@
+"""A worker's own book of assignments: what was assigned, how it ended, and from when on it may be judged.
+
+Assignments are appended as they begin and folded in bulk. Their evidence is booked in slices: stretches of assignment
+time between two ticks, cut at every change of the traffic share too. A slice counts only when all of its assignments,
+in both arms, have ended or are older than the outcome horizon (those count as failed), and all slices before it do:
+otherwise the arm that reports its failures sooner would look worse although both fail alike.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import Protocol
+
+from .outcome import Outcome
+from .run_totals import Arms, FirstRequest, RunTotals, SliceKey
+from .totals import Totals
+
+_FOLD_AT = 4096
+_MAX_OPEN_SLICES = 128
+_MAX_FAILURE_REASONS = 50
+
+Window = list[tuple[bool, float]]
+
+_SUCCEEDED, _FAILED, _CANCELLED = Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELLED
+_traffic_of = attrgetter("traffic")
+
+
+class Slice:
+    """The evidence of the assignments of one stretch of time.
+
+    Attributes:
+        key: The stage and share that all of them were decided by.
+        opened_at: When the first of them can have been assigned, wall seconds.
+        settled: Whether it counts already; what is assigned to it later is no evidence any more.
+    """
+
+    __slots__ = ("arms", "failing", "key", "opened_at", "settled")
+
+    def __init__(self, key: SliceKey, opened_at: float) -> None:
+        self.key = key
+        self.opened_at = opened_at
+        self.arms = Arms()
+        self.failing: list[tuple[int, bool]] = []
+        self.settled = False
+
+
+class Decided(Protocol):
+    """What the requests of a group were decided by."""
+
+    @property
+    def run(self) -> int: ...
+    @property
+    def slice(self) -> Slice: ...
+
+
+class Reported(Protocol):
+    """What only some requests report."""
+
+    first_token_at: float | None
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+    failure: str | None
+
+
+class Entry(FirstRequest, Protocol):
+    """A routed request, as far as it is booked."""
+
+    ended_at: float
+
+    @property
+    def traffic(self) -> Decided: ...
+    @property
+    def started_at(self) -> float: ...
+    @property
+    def is_evidence(self) -> bool: ...
+    @property
+    def details(self) -> Reported | None: ...
+
+
+Book = Callable[[Entry, Totals, Window], None]
+
+
+class Ledger:
+    """Books the assignments of one run in one process.
+
+    Args:
+        monotonic: Reads monotonic seconds.
+        horizon: Seconds after which an open assignment counts as failed.
+        book: Called with one assignment of a group of the same arm and traffic, the group's totals, and its
+            (success, latency in ms) pairs in order: everything that ended, evidence or not.
+    """
+
+    def __init__(self, run: int, opening: Slice, monotonic: Callable[[], float], horizon: float, book: Book) -> None:
+        self.current = opening
+        self.totals = RunTotals(run)
+        self.totals.watermark = opening.opened_at
+        self.failure_reasons: dict[bool, Counter[str]] = {False: Counter(), True: Counter()}
+        self._monotonic = monotonic
+        self._horizon = horizon
+        self._book = book
+        self._arrivals: deque[Entry] = deque()
+        self._open: list[Entry] = []
+        self._unsettled: deque[Slice] = deque([opening])
+        self._lock = threading.Lock()
+        self.fold_at = _FOLD_AT
+        self.push = self._arrivals.append
+        self.waiting = self._arrivals.__len__
+
+    @property
+    def open_count(self) -> int:
+        """How many assignments are open, as of the last fold."""
+        return len(self._open)
+
+    @property
+    def pending_slices(self) -> int:
+        """How many slices do not count yet."""
+        return len(self._unsettled)
+
+    def relieve(self) -> None:
+        """Fold if much has arrived and nobody else is folding: the bound on memory where no tick comes."""
+        if len(self._arrivals) > self.fold_at and self._lock.acquire(blocking=False):
+            try:
+                self._fold()
+            finally:
+                self._lock.release()
+
+    def fold(self) -> None:
+        """Book all that has ended."""
+        with self._lock:
+            self._fold()
+
+    def cut(self, key: SliceKey, now: float) -> Slice:
+        """Begin a new slice at wall time *now*; return the slice for what is assigned next."""
+        with self._lock:
+            if key != self.current.key or len(self._unsettled) < _MAX_OPEN_SLICES:
+                self.current = Slice(key, now)
+                self._unsettled.append(self.current)
+            return self.current
+
+    def settle(self) -> None:
+        """Fold, and let the oldest slices count as long as nothing in them is open."""
+        with self._lock:
+            self._fold()
+            waited_for = {id(entry.traffic.slice) for entry in self._open if entry.is_evidence}
+            while self._unsettled[0] is not self.current and id(self._unsettled[0]) not in waited_for:
+                self._settle(self._unsettled.popleft())
+            self.totals.watermark = self._unsettled[0].opened_at
+
+    def snapshot(self) -> RunTotals:
+        """Return a copy of what counts."""
+        with self._lock:
+            return self.totals.copy()
+
+    def update(self, change: Callable[[RunTotals], None]) -> None:
+        """Let *change* add to what counts."""
+        with self._lock:
+            change(self.totals)
+
+    def add_unkeyed(self, key: SliceKey, is_canary: bool, totals: Totals) -> None:
+        """Add what was recorded without a key; it has no open time and counts at once."""
+        with self._lock:
+            self.totals.unkeyed.setdefault(key, Arms()).of(is_canary).merge(totals)
+
+    def _settle(self, finished: Slice) -> None:
+        finished.settled = True
+        if finished.arms.is_empty:
+            return
+        self.totals.keyed.setdefault(finished.key, Arms()).merge(finished.arms)
+        self.totals.add_failing("failures", finished.key.share, finished.failing)
+
+    def _fold(self) -> None:
+        take = self._arrivals.popleft
+        entries = self._open + [take() for _ in range(len(self._arrivals))]
+        ended = [entry for entry in entries if entry.outcome is not None]
+        still_open = [entry for entry in entries if entry.outcome is None] if len(ended) < len(entries) else []
+        for traffic, group in groupby(ended, _traffic_of):
+            if traffic.run == self.totals.run:
+                self._fold_group(list(group))
+        if still_open:
+            still_open = self._time_out(still_open)
+        self._open = still_open
+        self.fold_at = _FOLD_AT + 2 * len(still_open)
+
+    def _fold_group(self, group: list[Entry]) -> None:
+        for is_canary in (False, True):
+            arm = [entry for entry in group if entry.is_canary is is_canary]
+            if arm:
+                self._fold_arm(arm, is_canary)
+
+    def _fold_arm(self, arm: list[Entry], is_canary: bool) -> None:
+        finished = [entry for entry in arm if entry.outcome is not _CANCELLED]
+        window = [(entry.outcome is _SUCCEEDED, (entry.ended_at - entry.started_at) * 1000.0) for entry in finished]
+        failed = [entry for entry in finished if entry.outcome is _FAILED]
+        totals = _totals_of(arm, window, len(failed))
+        self._note_failures(failed, is_canary)
+        self._book(arm[0], totals, window)
+        self._add_evidence(arm, finished, failed, totals)
+
+    def _add_evidence(
+        self, arm: list[Entry], finished: list[Entry], failed: list[Entry], totals: Totals
+    ) -> None:
+        slice_ = arm[0].traffic.slice
+        if slice_.settled:
+            return
+        if not all(entry.is_evidence for entry in arm):
+            arm = [entry for entry in arm if entry.is_evidence]
+            finished = [entry for entry in finished if entry.is_evidence]
+            failed = [entry for entry in failed if entry.is_evidence]
+            pairs = [(entry.outcome is _SUCCEEDED, (entry.ended_at - entry.started_at) * 1000.0) for entry in finished]
+            totals = _totals_of(arm, pairs, len(failed))
+            if not arm:
+                return
+        is_canary = arm[0].is_canary
+        slice_.arms.of(is_canary).merge(totals)
+        slice_.failing += [(entry.unit, is_canary) for entry in failed if entry.unit is not None]
+        self.totals.add_first_outcomes(finished)
+
+    def _time_out(self, still_open: list[Entry]) -> list[Entry]:
+        oldest = self._monotonic() - self._horizon
+        expired = [entry for entry in still_open if entry.started_at < oldest]
+        for entry in expired:
+            if entry.traffic.run != self.totals.run:
+                continue
+            totals = Totals(failed=1, timed_out=1)
+            self._book(entry, totals, [(False, self._horizon * 1000.0)])
+            self._note_failures([entry], entry.is_canary)
+            slice_ = entry.traffic.slice
+            if entry.is_evidence and entry.unit is not None and not slice_.settled:
+                slice_.arms.of(entry.is_canary).merge(totals)
+                slice_.failing.append((entry.unit, entry.is_canary))
+                self.totals.add_first_outcomes([entry])
+        return [entry for entry in still_open if entry.started_at >= oldest] if expired else still_open
+
+    def _note_failures(self, failed: Sequence[Entry], is_canary: bool) -> None:
+        reasons = self.failure_reasons[is_canary]
+        for entry in failed:
+            reason = (entry.details and entry.details.failure) or ("timed out" if entry.outcome is None else "failed")
+            if reason in reasons or len(reasons) < _MAX_FAILURE_REASONS:
+                reasons[reason] += 1
+
+
+def _totals_of(arm: Sequence[Entry], window: Iterable[tuple[bool, float]], failed: int) -> Totals:
+    latencies = [latency for _, latency in window]
+    totals = Totals(
+        succeeded=len(latencies) - failed, failed=failed, cancelled=len(arm) - len(latencies)
+    )
+    totals.latency.record_many(latencies)
+    for entry in arm:
+        details = entry.details
+        if details is None:
+            continue
+        totals.input_tokens += details.input_tokens
+        totals.output_tokens += details.output_tokens
+        totals.cost_usd += details.cost_usd
+        if details.first_token_at is not None:
+            totals.first_token.record_many([(details.first_token_at - entry.started_at) * 1000.0])
+    return totals

@@ -1,0 +1,68 @@
+"""Switches over all canaries of this process: the kill switch, and what users' tests force."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+KILL_SWITCH = "AGENT_CANARY_DISABLED"
+
+_disabled = 0
+_forced: list[str] = []
+_listeners: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def is_disabled() -> bool:
+    """Return whether every request gets stable: ``AGENT_CANARY_DISABLED=1`` (or true, yes, on), or a test says so."""
+    return _disabled > 0 or os.environ.get(KILL_SWITCH, "").strip().lower() in {"1", "true", "yes", "on"}
+
+
+def forced_version() -> str | None:
+    """Return the version that a test forces on everybody, or None."""
+    return _forced[-1] if _forced else None
+
+
+def listen(listener: Any) -> None:
+    """Call ``listener.switched()`` at each change, as long as the listener lives."""
+    _listeners.add(listener)
+
+
+def listeners() -> list[Any]:
+    """The living listeners."""
+    return list(_listeners)
+
+
+@contextmanager
+def disabled() -> Generator[None]:
+    """Send every request to stable for the block, as ``AGENT_CANARY_DISABLED=1`` does, in all threads."""
+    global _disabled
+    _disabled += 1
+    _tell()
+    try:
+        yield
+    finally:
+        _disabled -= 1
+        _tell()
+
+
+@contextmanager
+def force_version(version: str) -> Generator[None]:
+    """Give every request *version* for the block, in all threads, whatever the rollout says.
+
+    Canaries that do not know the version are left alone. The innermost block wins; the old state comes back after it.
+    """
+    _forced.append(version)
+    _tell()
+    try:
+        yield
+    finally:
+        _forced.remove(version)
+        _tell()
+
+
+def _tell() -> None:
+    for listener in listeners():
+        listener.switched()
