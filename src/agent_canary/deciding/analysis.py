@@ -1,0 +1,123 @@
+"""One evaluation of all guardrails and signals over the totals of all workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..errors import require_fraction
+from ..metrics.run_totals import BinaryCounts, RunTotals
+from ..plan import FailureRate, Guardrail, Plan, Rate, SafetyMargin
+from . import wording
+from .binary import BinaryEvidence, judge
+from .breaker import trip
+from .finding import Finding, FindingStatus
+from .memory import AnalysisMemory, ExactTest
+
+Judge = Callable[[Any, str, float, RunTotals, int, AnalysisMemory], Finding]
+
+
+class Analysis:
+    """Judges the guardrails and signals of a plan.
+
+    Args:
+        plan: What was agreed.
+        alpha: The probability, in (0, 1), that a canary as good as stable is ever rolled back in a whole run: shared
+            equally among the guardrails with error control. Signals, which only hold, get the same each.
+
+    Raises:
+        ValueError: *alpha* is not inside (0, 1), or a guardrail is of a type that cannot be judged.
+    """
+
+    def __init__(self, plan: Plan, alpha: float) -> None:
+        if not 0.0 < require_fraction("alpha", alpha) < 1.0:
+            raise ValueError(f"alpha must be a number inside (0, 1), got {alpha!r}: 0.01 allows one false alarm in 100 runs")
+        self.plan = plan
+        self.alpha = alpha
+        tested = [guardrail for guardrail in plan.rollback_on if not isinstance(guardrail, SafetyMargin)]
+        self.alpha_each = alpha / max(1, len(tested))
+
+    @property
+    def budget(self) -> dict[str, float]:
+        """The probability of a false alarm that each guardrail may spend in a whole run; fixed rules have none."""
+        return {
+            guardrail.name: self.alpha_each
+            for guardrail in self.plan.rollback_on
+            if not isinstance(guardrail, SafetyMargin)
+        }
+
+    def run(self, totals: RunTotals, stage_idx: int, memory: AnalysisMemory) -> tuple[Finding, ...]:
+        """Return a finding for each guardrail and signal, and bring *memory* up to date."""
+        findings = [
+            self._judge(guardrail, role, totals, stage_idx, memory)
+            for role, guardrails in (("rollback", self.plan.rollback_on), ("hold", self.plan.hold_on))
+            for guardrail in guardrails
+        ]
+        watched = any(isinstance(guardrail, FailureRate) for guardrail in self.plan.rollback_on)
+        tripped = trip(_outcomes(totals), memory.streak) if watched else None
+        return (tripped, *findings) if tripped else tuple(findings)
+
+    def _judge(
+        self, guardrail: Guardrail, role: str, totals: RunTotals, stage_idx: int, memory: AnalysisMemory
+    ) -> Finding:
+        known = _judges.get(type(guardrail))
+        if known is None:
+            sentence = f"{guardrail.name}: this process cannot judge a {type(guardrail).__name__}"
+            return Finding(guardrail.name, role, FindingStatus.NO_DATA, sentence)
+        return known(guardrail, role, self.alpha_each, totals, stage_idx, memory)
+
+
+def _judge_failures(
+    spec: FailureRate, role: str, alpha: float, totals: RunTotals, stage_idx: int, memory: AnalysisMemory
+) -> Finding:
+    evidence = BinaryEvidence(
+        keyed=totals.outcomes(),
+        unkeyed=totals.unkeyed_outcomes(),
+        failing=totals.failing_table("failures"),
+        first=totals.first,
+        watermark=totals.watermark,
+    )
+    return judge(spec.name, "failed", role, spec.tolerance, alpha, evidence, _exact(memory, spec.name))
+
+
+def _judge_rate(
+    spec: Rate, role: str, alpha: float, totals: RunTotals, stage_idx: int, memory: AnalysisMemory
+) -> Finding:
+    evidence = BinaryEvidence(keyed=totals.scored.get(spec.name, {}), failing=totals.failing_table(spec.name))
+    noun = f"scored {0 if spec.higher_is_better else 1}"
+    return judge(spec.name, noun, role, spec.tolerance, alpha, evidence, _exact(memory, spec.name))
+
+
+def _judge_margin(
+    spec: SafetyMargin, role: str, alpha: float, totals: RunTotals, stage_idx: int, memory: AnalysisMemory
+) -> Finding:
+    canary = totals.stage_totals(stage_idx, is_canary=True)
+    stable = totals.stage_totals(stage_idx, is_canary=False)
+    if canary.total < spec.min_samples or not canary.total or not stable.total:
+        status = FindingStatus.NO_DATA
+    else:
+        worse = canary.success_rate < stable.success_rate - spec.margin
+        status = FindingStatus.FAIL if worse else FindingStatus.INCONCLUSIVE
+    sentence = (
+        f"{spec.name}: success {wording.percent(canary.succeeded, canary.total)} of {wording.answers(canary.total)} "
+        f"on the canary, {wording.percent(stable.succeeded, stable.total)} of {wording.answers(stable.total)} on "
+        f"stable; the fixed rule allows {100 * spec.margin:g} points less, from {spec.min_samples} answers on"
+    )
+    return Finding(
+        spec.name, role, status, sentence, stable.total, stable.failed, canary.total, canary.failed
+    )
+
+
+_judges: Mapping[type, Judge] = {FailureRate: _judge_failures, Rate: _judge_rate, SafetyMargin: _judge_margin}
+
+
+def _exact(memory: AnalysisMemory, name: str) -> ExactTest:
+    return memory.exact.setdefault(name, ExactTest())
+
+
+def _outcomes(totals: RunTotals) -> BinaryCounts:
+    total = BinaryCounts()
+    for slices in (totals.outcomes(), totals.unkeyed_outcomes()):
+        for counts in slices.values():
+            total = total.plus(counts)
+    return total

@@ -1,0 +1,196 @@
+"""Findings about 0/1 outcomes: failures, and scores that are a yes or a no.
+
+Requests with a sticky key are compared by failing users, those without by the exact conditional test. An alarm needs
+both: the evidence, and a canary that is worse than tolerated per request, stage by stage, in its point estimate:
+a canary that people merely use more has more failing users at the same rate of failure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ..metrics.run_totals import BinaryCounts, CountsBySlice
+from ..metrics.units import FirstOutcome, Shares, UnitTable, failing_units
+from ..statistics import log_e_value, log_likelihood_ratios, log_mean_exp, log_sampling_weight
+from . import wording
+from .finding import Finding, FindingStatus
+from .memory import ExactTest
+
+TOTAL_FAILURE_SHARE = 0.1
+"""The part of a failure guardrail's alpha that is spent on first outcomes."""
+_FIRST_OUTCOME_SLICE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryEvidence:
+    """What is known of one 0/1 outcome.
+
+    Attributes:
+        keyed: Counts of requests with a sticky key, by stage and share.
+        unkeyed: Counts of requests without one.
+        failing: The units that had a bad outcome.
+        first: First outcomes of units, for total failure; None where that is not tested.
+    """
+
+    keyed: CountsBySlice
+    unkeyed: CountsBySlice = field(default_factory=dict)
+    failing: UnitTable[Shares] = field(default_factory=failing_units)
+    first: UnitTable[FirstOutcome] | None = None
+    watermark: float = math.inf
+
+
+def judge(
+    name: str, noun: str, role: str, tolerance: float, alpha: float, evidence: BinaryEvidence, memory: ExactTest
+) -> Finding:
+    """Return the finding about one 0/1 outcome, and bring *memory* up to date.
+
+    The probability of a false alarm in the whole run is at most *alpha*, of which a tenth is spent on first outcomes
+    where these are tested.
+
+    Args:
+        name: The guardrail's name.
+        noun: What a bad outcome is called: ``failed``.
+        role: ``rollback`` or ``hold``.
+        tolerance: Risk ratio, at least 1, up to which the canary counts as no worse.
+        alpha: In (0, 1).
+        evidence: What is known.
+        memory: The exact test so far; changed in place.
+    """
+    _advance(memory, evidence.unkeyed, tolerance)
+    total = _sum([*evidence.keyed.values(), *evidence.unkeyed.values()])
+    ratio = risk_ratio([*evidence.keyed.values(), *evidence.unkeyed.values()])
+    main_alpha = alpha * (1.0 - TOTAL_FAILURE_SHARE) if evidence.first is not None else alpha
+    log_e = _log_e_failing_users(evidence.failing, tolerance) + log_mean_exp(memory.log_ratios)
+    log_threshold = math.log(1.0 / main_alpha)
+    agreed = ratio is not None and ratio > tolerance
+    failed = agreed and log_e >= log_threshold
+    if not failed and agreed and evidence.first is not None:
+        log_e_first = _log_e_first_outcomes(evidence.first, evidence.watermark, tolerance)
+        first_threshold = math.log(1.0 / (alpha * TOTAL_FAILURE_SHARE))
+        if log_e_first >= first_threshold:
+            failed, log_e, log_threshold = True, log_e_first, first_threshold
+    status = _status(failed, total)
+    users = _users(evidence.failing)
+    return Finding(
+        guardrail=name,
+        role=role,
+        status=status,
+        sentence=_sentence(name, noun, role, status, total, users, ratio, tolerance, log_e, log_threshold),
+        stable_total=total.stable_total,
+        stable_bad=total.stable_bad,
+        canary_total=total.canary_total,
+        canary_bad=total.canary_bad,
+        stable_bad_users=users[0],
+        canary_bad_users=users[1],
+        ratio=ratio,
+        tolerance=tolerance,
+        log_e_value=log_e,
+        log_threshold=log_threshold,
+        alpha=alpha,
+    )
+
+
+def risk_ratio(slices: Iterable[BinaryCounts]) -> float | None:
+    """How many times as often the canary's outcome was bad, slice by slice; None when that is undefined.
+
+    The Mantel-Haenszel risk ratio: N. Mantel and W. Haenszel (1959), "Statistical aspects of the analysis of data from
+    retrospective studies of disease"; for risks, S. Greenland and J. Robins (1985), "Estimation of a common effect
+    parameter from sparse follow-up data". Never compares over different shares, which a shared drift would confound.
+    Infinite where only the canary had a bad outcome.
+    """
+    canary = stable = 0.0
+    for counts in slices:
+        whole = counts.canary_total + counts.stable_total
+        if counts.canary_total and counts.stable_total:
+            canary += counts.canary_bad * counts.stable_total / whole
+            stable += counts.stable_bad * counts.canary_total / whole
+    if not canary and not stable:
+        return None
+    return canary / stable if stable else math.inf
+
+
+def _advance(memory: ExactTest, now: CountsBySlice, tolerance: float) -> None:
+    for key, counts in now.items():
+        news = counts.plus(memory.before.get(key, BinaryCounts()), -1)
+        if news != BinaryCounts():
+            ratios = log_likelihood_ratios(
+                news.canary_total, news.canary_bad, news.stable_total, news.stable_bad, tolerance
+            )
+            memory.log_ratios = tuple(map(sum, zip(memory.log_ratios, ratios, strict=True)))
+    memory.before = dict(now)
+
+
+def _log_e_failing_users(failing: UnitTable[Shares], tolerance: float) -> float:
+    if not len(failing):
+        return 0.0
+    return log_e_value(Counter(failing.values()), tolerance) + log_sampling_weight(failing.level)
+
+
+def _log_e_first_outcomes(first: UnitTable[FirstOutcome], watermark: float, tolerance: float) -> float:
+    slices: dict[tuple[int, float, int], BinaryCounts] = {}
+    for assigned_at, stage_idx, share, is_canary, failed in first.values():
+        if assigned_at < watermark:
+            key = (stage_idx, share, int(assigned_at // _FIRST_OUTCOME_SLICE_SECONDS))
+            slices.setdefault(key, BinaryCounts()).add(is_canary, 1, int(failed))
+    total = _sum(slices.values())
+    if 2 * total.canary_bad < total.canary_total:
+        return 0.0
+    memory = ExactTest()
+    for counts in slices.values():
+        ratios = log_likelihood_ratios(
+            counts.canary_total, counts.canary_bad, counts.stable_total, counts.stable_bad, tolerance
+        )
+        memory.log_ratios = tuple(map(sum, zip(memory.log_ratios, ratios, strict=True)))
+    return log_mean_exp(memory.log_ratios) + log_sampling_weight(first.level)
+
+
+def _sum(parts: Iterable[BinaryCounts]) -> BinaryCounts:
+    total = BinaryCounts()
+    for part in parts:
+        total = total.plus(part)
+    return total
+
+
+def _users(failing: UnitTable[Shares]) -> tuple[int, int]:
+    on_stable = sum(1 for lo, _ in failing.values() if lo) << failing.level
+    on_canary = sum(1 for _, hi in failing.values() if hi is not None) << failing.level
+    return on_stable, on_canary
+
+
+def _status(failed: bool, total: BinaryCounts) -> FindingStatus:
+    if failed:
+        return FindingStatus.FAIL
+    return FindingStatus.INCONCLUSIVE if total.canary_total and total.stable_total else FindingStatus.NO_DATA
+
+
+def _sentence(
+    name: str,
+    noun: str,
+    role: str,
+    status: FindingStatus,
+    total: BinaryCounts,
+    users: tuple[int, int],
+    ratio: float | None,
+    tolerance: float,
+    log_e: float,
+    log_threshold: float,
+) -> str:
+    if status is FindingStatus.NO_DATA:
+        return (
+            f"{name}: nothing to compare, {wording.answers(total.canary_total)} of the canary and "
+            f"{wording.answers(total.stable_total)} of stable"
+        )
+    met = f", {wording.users(users[1])} met one" if users[1] else ""
+    numbers = (
+        f"{name}: {wording.percent(total.canary_bad, total.canary_total)} of canary answers {noun} "
+        f"({total.canary_bad:,} of {total.canary_total:,}{met}) against "
+        f"{wording.percent(total.stable_bad, total.stable_total)} on stable "
+        f"({total.stable_bad:,} of {total.stable_total:,})"
+    )
+    compared = "" if ratio is None else f", {wording.times(ratio)} as often where {tolerance:g} is tolerated"
+    evidence = f"; evidence {wording.odds(log_e)}, alarm from {wording.odds(log_threshold)}"
+    move = {"rollback": ": rolled back", "hold": ": held"}[role] if status is FindingStatus.FAIL else ""
+    return f"{numbers}{compared}{evidence}{move}"

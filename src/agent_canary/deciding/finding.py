@@ -1,0 +1,75 @@
+"""One guardrail's result at one analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any
+
+
+class FindingStatus(str, Enum):
+    """What the evidence says of one guardrail."""
+
+    PASS = "pass"
+    """Shown to be no worse than tolerated."""
+    FAIL = "fail"
+    """Evidence, at the guardrail's alpha, that the canary is worse than tolerated."""
+    INCONCLUSIVE = "inconclusive"
+    """Neither yet."""
+    NO_DATA = "no_data"
+    """Nothing to compare."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One guardrail's result at one analysis, with its numbers.
+
+    Attributes:
+        guardrail: The guardrail's name.
+        role: ``rollback`` for a guardrail, ``hold`` for a signal.
+        status: What the evidence says.
+        sentence: The same for people, with numbers.
+        stable_total: Outcomes of stable that were compared.
+        stable_bad: How many of them were bad.
+        canary_total: Outcomes of the canary that were compared.
+        canary_bad: How many of them were bad.
+        stable_bad_users: Estimated users who met a bad outcome on stable (sticky keys).
+        canary_bad_users: Estimated users who met a bad outcome on the canary.
+        ratio: How many times as often the canary was bad, stage by stage (Mantel-Haenszel); None when undefined.
+        tolerance: The ratio up to which that is tolerated; None for a fixed rule.
+        log_e_value: Natural logarithm of the evidence against "no worse than tolerated"; None for a fixed rule.
+        log_threshold: The logarithm from which on it fails, log(1 / alpha); None for a fixed rule.
+        alpha: The probability of a false alarm that this guardrail may spend in the whole run; None for a fixed rule.
+    """
+
+    guardrail: str
+    role: str
+    status: FindingStatus
+    sentence: str
+    stable_total: int = 0
+    stable_bad: int = 0
+    canary_total: int = 0
+    canary_bad: int = 0
+    stable_bad_users: int = 0
+    canary_bad_users: int = 0
+    ratio: float | None = None
+    tolerance: float | None = None
+    log_e_value: float | None = None
+    log_threshold: float | None = None
+    alpha: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return every field under its own name."""
+        return {**asdict(self), "status": self.status.value}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Finding:
+        """Read what :meth:`to_json` wrote; unknown keys are ignored.
+
+        Raises:
+            ValueError: The status is unknown.
+            TypeError: A field without a default is missing.
+        """
+        known = {name: data[name] for name in cls.__slots__ if name in data}
+        return cls(**{**known, "status": FindingStatus(data["status"])})

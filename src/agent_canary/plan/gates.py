@@ -1,0 +1,47 @@
+"""The gates that lead out of a stage."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from .stage import Stage
+
+
+class StageMetrics(Protocol):
+    """What a stage's gates need to know of the canary."""
+
+    @property
+    def total(self) -> int:
+        """Answers of the canary."""
+        ...
+
+    @property
+    def success_rate(self) -> float:
+        """The successful share of them, in [0, 1]."""
+        ...
+
+    @property
+    def p95_ms(self) -> float:
+        """The 95th percentile of their latency, milliseconds."""
+        ...
+
+
+def unmet_gates(stage: Stage, seconds_in_stage: float, metrics: StageMetrics) -> tuple[str, ...]:
+    """Return a sentence for each gate of *stage* that is not met yet; empty when all are.
+
+    Args:
+        stage: The stage to leave.
+        seconds_in_stage: How long it has lasted, seconds.
+        metrics: The canary's, of this stage.
+    """
+    unmet: list[str] = []
+    if seconds_in_stage < stage.min_duration_seconds:
+        left = stage.min_duration_seconds - seconds_in_stage
+        unmet.append(f"{left:,.0f} s of {stage.min_duration_seconds:,.0f} s left")
+    if metrics.total < stage.min_samples:
+        unmet.append(f"{metrics.total:,} of {stage.min_samples:,} canary answers are in")
+    if metrics.success_rate < stage.success_threshold:
+        unmet.append(f"canary success is {metrics.success_rate:.2%}, the stage asks for {stage.success_threshold:.2%}")
+    if stage.max_p95_ms is not None and metrics.p95_ms > stage.max_p95_ms:
+        unmet.append(f"canary p95 is {metrics.p95_ms:,.0f} ms, the stage allows {stage.max_p95_ms:,.0f} ms")
+    return tuple(unmet)

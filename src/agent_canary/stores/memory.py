@@ -1,0 +1,78 @@
+"""The store of one process: a restart begins a rollout anew."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import RevisionConflictError
+from ..metrics.run_totals import RunTotals
+from ..rollout import Event
+
+
+class MemoryStore:
+    """Keeps rollouts in this process, for one worker or for several canaries of one process (as tests do)."""
+
+    is_shared = False
+
+    def __init__(self) -> None:
+        self._events: defaultdict[str, list[Event]] = defaultdict(list)
+        self._totals: defaultdict[str, dict[str, RunTotals]] = defaultdict(dict)
+        self._analyses: dict[tuple[str, int], tuple[int, Mapping[str, Any]]] = {}
+        self._lock = threading.Lock()
+
+    def now(self) -> float | None:
+        """None: the process has the say over event times."""
+        return None
+
+    def events(self, name: str, after: int = 0) -> Sequence[Event]:
+        """Return the rollout's events with a revision greater than *after*, in order."""
+        with self._lock:
+            return tuple(self._events[name][after:])
+
+    def append(self, name: str, event: Event) -> None:
+        """Append *event* to a history that ends at its revision minus one.
+
+        Raises:
+            RevisionConflictError: Somebody else appended first.
+        """
+        with self._lock:
+            history = self._events[name]
+            if event.revision <= len(history) and history[event.revision - 1].id == event.id:
+                return
+            if event.revision != len(history) + 1:
+                raise RevisionConflictError(
+                    f"the history of {name!r} ends at revision {len(history)}, an event of revision {event.revision} "
+                    "cannot follow: read the history again, then decide again"
+                )
+            history.append(event)
+
+    def publish(self, name: str, worker: str, totals: RunTotals) -> None:
+        """Replace what *worker* has seen; the store keeps the object, the caller gives it away."""
+        with self._lock:
+            self._totals[name][worker] = totals
+
+    def totals(self, name: str, run: int) -> Mapping[str, RunTotals]:
+        """Return what each worker has seen of *run*."""
+        with self._lock:
+            return {worker: totals for worker, totals in self._totals[name].items() if totals.run == run}
+
+    def load_analysis(self, name: str, run: int) -> tuple[int, Mapping[str, Any] | None]:
+        """Return the version and the state that the last analysis of *run* saved; (0, None) before the first."""
+        with self._lock:
+            return self._analyses.get((name, run), (0, None))
+
+    def save_analysis(self, name: str, run: int, version: int, state: Mapping[str, Any]) -> bool:
+        """Save an analysis's state if *version* is still the newest."""
+        with self._lock:
+            if self._analyses.get((name, run), (0, None))[0] != version:
+                return False
+            self._analyses[name, run] = (version + 1, state)
+            return True
+
+    def forget_processes(self) -> None:
+        """Drop the totals that the parent of a forked process had published."""
+        self._lock = threading.Lock()
+        self._totals.clear()
