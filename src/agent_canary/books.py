@@ -1,0 +1,131 @@
+"""Everything that one worker has seen of a rollout's two versions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from .assignment import Assignment
+from .clock import Clock
+from .metrics import VersionMetrics
+from .metrics.ledger import Entry, Ledger, Slice, Window
+from .metrics.run_totals import RunTotals, SliceKey
+from .metrics.scores import ScoreBook, ScoreRule
+from .metrics.totals import Totals, checked_score
+
+
+class Books:
+    """The metrics of both versions, and the evidence of the run.
+
+    Args:
+        stable: The stable version.
+        canary: The canary version.
+        clock: For latencies and for the evidence's times.
+        horizon: Seconds after which an open assignment counts as failed.
+        note: Called with a place and an error that changes nothing else.
+    """
+
+    def __init__(
+        self, stable: str, canary: str, clock: Clock, horizon: float, note: Callable[[str, str], None]
+    ) -> None:
+        self.versions = (stable, canary)
+        self.metrics: dict[str, VersionMetrics] = {}
+        self._clock = clock
+        self._horizon = horizon
+        self._note = note
+        self._harvested: dict[str, Totals] = {}
+        for version in self.versions:
+            self._renew(version)
+        self.open_run(0, SliceKey(0, 0.0), {})
+
+    def open_run(self, run: int, key: SliceKey, rules: Mapping[str, ScoreRule]) -> None:
+        """Begin the evidence of a run; what is open of the one before it is no evidence any more."""
+        opening = Slice(key, self._clock.wall())
+        self.ledger = Ledger(run, opening, self._clock.monotonic, self._horizon, self._book)
+        self.scores = ScoreBook(rules)
+        self._renew(self.versions[1])
+
+    def open_stage(self) -> None:
+        """Begin the canary's metrics anew: a stage's samples are what was assigned in it."""
+        self._renew(self.versions[1])
+
+    def cut(self, key: SliceKey) -> Slice:
+        """Begin a new slice of evidence."""
+        return self.ledger.cut(key, self._clock.wall())
+
+    def settle(self) -> RunTotals:
+        """Return a copy of what counts by now."""
+        self.harvest()
+        self.ledger.settle()
+        self.ledger.update(lambda totals: self.scores.settle(self._clock.wall(), totals))
+        return self.ledger.snapshot()
+
+    def harvest(self) -> None:
+        """Book what was recorded without a key since the last harvest to the slice in force."""
+        key = self.ledger.current.key
+        for version in self.versions:
+            recorded = self.metrics[version].recorded
+            news = recorded.copy()
+            news.subtract(self._harvested[version])
+            if news.total:
+                self._harvested[version] = recorded
+                self.ledger.add_unkeyed(key, version == self.versions[1], news)
+
+    def score(self, name: str, value: float, scored: Scored) -> None:
+        """Book a score.
+
+        Raises:
+            ValueError: The name is empty, or the value is no finite number.
+        """
+        number = checked_score(name, value)
+        if not self.scores.is_new(scored.unit, scored.assigned_at, name):
+            return
+        if not scored.is_canary or scored.key.stage_idx == self.ledger.current.key.stage_idx:
+            self.metrics[self.versions[scored.is_canary]].score(name, number)
+        if not scored.is_evidence or scored.unit is None or name not in self.scores.rules:
+            return
+        if number not in (0.0, 1.0):
+            self._note("score", f"score {name!r} is watched as a rate: its values must be 0 or 1, got {value!r}")
+            return
+        self.scores.put(name, number, scored.key, scored.unit, scored.assigned_at, scored.is_canary)
+
+    def _renew(self, version: str) -> None:
+        metrics = VersionMetrics(clock=self._clock)
+        metrics.on_read = self._fold
+        self.metrics[version] = metrics
+        self._harvested[version] = Totals()
+
+    def _fold(self) -> None:
+        self.ledger.fold()
+
+    def _book(self, entry: Entry, totals: Totals, window: Window) -> None:
+        if entry.is_canary and entry.stage_idx != self.ledger.current.key.stage_idx:
+            return
+        self.metrics[self.versions[entry.is_canary]].absorb(totals, window)
+
+
+class Scored:
+    """The assignment that a score judges.
+
+    Attributes:
+        key: The stage and share that decided it.
+        unit: Its key's 64-bit hash; None without a key.
+        assigned_at: When it was assigned, wall seconds.
+        is_canary: Whether the canary answered.
+        is_evidence: Whether the hash against the share decided.
+    """
+
+    __slots__ = ("assigned_at", "is_canary", "is_evidence", "key", "unit")
+
+    def __init__(self, key: SliceKey, unit: int | None, assigned_at: float, is_canary: bool, is_evidence: bool) -> None:
+        self.key = key
+        self.unit = unit
+        self.assigned_at = assigned_at
+        self.is_canary = is_canary
+        self.is_evidence = is_evidence
+
+    @classmethod
+    def of(cls, assignment: Assignment) -> Scored:
+        """What an assignment tells."""
+        key = SliceKey(assignment.stage_idx, assignment.traffic_share)
+        at = assignment.wall_started_at
+        return cls(key, assignment.unit, at, assignment.is_canary, assignment.is_evidence)

@@ -1,0 +1,126 @@
+"""One tick: publish what this worker has seen, read what others decided, analyse, and append what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .deciding.analysis import Analysis
+from .deciding.memory import AnalysisMemory
+from .deciding.verdict import AutoAction, Verdict, decide
+from .errors import RevisionConflictError
+from .metrics.run_totals import RunTotals, merged
+from .plan.gates import unmet_gates
+from .rollout import GOING, Rollout, RolloutStatus
+from .stores import Store
+
+AUTO = "auto"
+
+
+class Controller:
+    """Moves a rollout by what all workers have seen.
+
+    Args:
+        rollout: The state machine, bound to the store.
+        store: Where events and totals are kept.
+        name: The rollout's name in the store.
+        settle: Settles this worker's books and returns what counts by now.
+        analysis_of: Returns the analysis for the plan in force.
+    """
+
+    def __init__(
+        self,
+        rollout: Rollout,
+        store: Store,
+        name: str,
+        settle: Callable[[], RunTotals],
+        analysis_of: Callable[[], Analysis],
+    ) -> None:
+        self.rollout = rollout
+        self.last_verdict: Verdict | None = None
+        self._store = store
+        self._name = name
+        self._settle = settle
+        self._analysis_of = analysis_of
+
+    def tick(self, worker: str) -> Verdict | None:
+        """Do everything once; return the verdict, or None when another worker was faster."""
+        self.follow()
+        verdict = self.analyse(worker)
+        if verdict is not None:
+            self.act(verdict)
+        return verdict
+
+    def follow(self) -> None:
+        """Read what others decided."""
+        self.rollout.follow(self._store.events(self._name, self.rollout.revision))
+
+    def analyse(self, worker: str) -> Verdict | None:
+        """Publish, and judge all workers' totals; return None when another worker was faster. Moves nothing."""
+        self._store.publish(self._name, worker, self._settle())
+        state = self.rollout.state
+        if state.status not in GOING:
+            verdict = Verdict(AutoAction.HOLD, f"the rollout is {_words(state.status)}")
+            self.last_verdict = self.last_verdict if state.is_finished and self.last_verdict else verdict
+            return verdict
+        totals = merged(self._store.totals(self._name, state.run).values(), state.run)
+        version, saved = self._store.load_analysis(self._name, state.run)
+        memory = AnalysisMemory() if saved is None else AnalysisMemory.from_json(saved)
+        analysis = self._analysis_of()
+        findings = analysis.run(totals, state.stage_idx, memory)
+        if not self._store.save_analysis(self._name, state.run, version, memory.to_json()):
+            return None
+        verdict = decide(findings, analysis.plan.required, self._unmet(totals), self.stage_name())
+        self.last_verdict = self._unless_it_stays(verdict)
+        return self.last_verdict
+
+    def act(self, verdict: Verdict) -> None:
+        """Append the event that follows from *verdict*, if any; nothing when another worker was faster."""
+        try:
+            if verdict.action is AutoAction.ROLLBACK:
+                self.rollout.rollback(verdict.sentence, actor=AUTO, evidence=verdict.to_json())
+            elif verdict.action is AutoAction.PROMOTE:
+                self.rollout.promote(verdict.sentence, actor=AUTO, evidence=verdict.to_json())
+            else:
+                self.complete_if_baked(verdict)
+        except RevisionConflictError:
+            self.follow()
+
+    def complete_if_baked(self, verdict: Verdict | None) -> None:
+        """Complete a rollout whose last stage, of 100 %, has met its gates."""
+        rollout = self.rollout
+        if rollout.status is not RolloutStatus.RUNNING or not rollout.is_complete:
+            return
+        totals = merged(self._store.totals(self._name, rollout.run).values(), rollout.run)
+        if not self._unmet(totals):
+            evidence = verdict.to_json() if verdict else None
+            reason = f"{self.stage_name()}: its time, samples and thresholds are met"
+            rollout.complete(reason, actor=AUTO, evidence=evidence)
+
+    def stage_name(self) -> str:
+        """``stage 2 of 5 (5 %)``."""
+        rollout = self.rollout
+        return f"stage {rollout.current_stage_idx + 1} of {len(rollout.stages)} ({100 * rollout.current_percent:g} %)"
+
+    def _unmet(self, totals: RunTotals) -> tuple[str, ...]:
+        rollout = self.rollout
+        canary = totals.stage_totals(rollout.current_stage_idx, is_canary=True)
+        return unmet_gates(rollout.current_stage, rollout.time_in_stage(), canary)
+
+    def _unless_it_stays(self, verdict: Verdict) -> Verdict:
+        """A rollout that is paused or in its last stage is not promoted, whatever its gates; it is rolled back."""
+        if verdict.action is not AutoAction.PROMOTE:
+            return verdict
+        rollout = self.rollout
+        if rollout.status is RolloutStatus.PAUSED:
+            sentence = f"{self.stage_name()}: paused; its time, samples and thresholds are met"
+        elif rollout.is_complete:
+            sentence = f"{self.stage_name()}: nothing to compare with, thresholds only; they are met"
+        elif rollout.state.is_last_stage:
+            sentence = f"{self.stage_name()}: its thresholds are met; it is the last, promote_full() completes it"
+        else:
+            return verdict
+        return Verdict(AutoAction.HOLD, sentence, verdict.findings)
+
+
+def _words(status: RolloutStatus) -> str:
+    return status.value.replace("_", " ")

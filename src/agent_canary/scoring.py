@@ -1,0 +1,72 @@
+"""Scores of answers: at once, or later by the assignment's id."""
+
+from __future__ import annotations
+
+from .assignment import Assignment
+from .assignment_id import AssignmentRecord, RefusedIdError, Signer, decode, encode
+from .books import Scored
+from .failsafe import Failsafe
+from .metrics.run_totals import SliceKey
+from .worker import Worker
+
+
+class Scoring:
+    """Books scores, and counts and logs those that it refuses.
+
+    Args:
+        worker: Whose books.
+        signer: Signs assignment ids.
+        failsafe: Counts refusals.
+        max_age: Seconds after which a score by id is too old.
+    """
+
+    def __init__(self, worker: Worker, signer: Signer, failsafe: Failsafe, max_age: float) -> None:
+        self._worker = worker
+        self._signer = signer
+        self._failsafe = failsafe
+        self._max_age = max_age
+
+    def id_of(self, assignment: Assignment) -> str:
+        """Return the assignment's id."""
+        record = AssignmentRecord(
+            run=assignment.run,
+            is_canary=assignment.is_canary,
+            is_evidence=assignment.is_evidence,
+            stage_idx=assignment.stage_idx,
+            share=assignment.traffic_share,
+            unit=assignment.unit,
+            cluster=assignment.cluster,
+            started_at=assignment.wall_started_at,
+        )
+        return encode(record, self._signer)
+
+    def by_id(self, assignment_id: str, name: str, value: float) -> bool:
+        """Book the score of an answer that has gone; return False when it was refused."""
+        try:
+            record = decode(assignment_id, self._signer)
+        except RefusedIdError as error:
+            return self._refuse(error.cause, str(error))
+        if record.run != self._worker.ledger.totals.run:
+            return self._refuse("other run", f"the score is for an assignment of run {record.run}")
+        age = self._worker.clock.wall() - record.started_at
+        if age > self._max_age:
+            return self._refuse("too old", f"the assignment is {age:,.0f} s old, {self._max_age:,.0f} s are allowed")
+        key = SliceKey(record.stage_idx, record.share)
+        scored = Scored(key, record.unit, record.started_at, record.is_canary, record.is_evidence)
+        return self._book(scored, name, value)
+
+    def of_assignment(self, assignment: Assignment, name: str, value: float) -> None:
+        """Book a score of an assignment of this process."""
+        if assignment.run == self._worker.ledger.totals.run:
+            self._book(Scored.of(assignment), name, value)
+
+    def _book(self, scored: Scored, name: str, value: float) -> bool:
+        try:
+            self._worker.books.score(name, value, scored)
+        except ValueError as error:
+            return self._refuse("bad value", str(error))
+        return True
+
+    def _refuse(self, cause: str, message: str) -> bool:
+        self._failsafe.note(f"score ({cause})", message)
+        return False
