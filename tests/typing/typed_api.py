@@ -1,0 +1,85 @@
+"""What type checkers must make of the public API; checked by mypy and pyright, never run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, assert_type
+from uuid import UUID
+
+from agent_canary import (
+    AgentCanary,
+    Assignment,
+    AutoAction,
+    CanaryRouter,
+    Cohort,
+    Decision,
+    Event,
+    FailureRate,
+    Rate,
+    Rollout,
+    Stage,
+    Verdict,
+    VersionMetrics,
+    current_assignment,
+    is_shadow,
+)
+
+
+def told(event: Event) -> None:
+    assert_type(event.evidence, Mapping[str, Any] | None)
+
+
+canary = AgentCanary(
+    "v1",
+    "v2",
+    Rollout(
+        [Stage(0.05, timedelta(minutes=5)), Stage(1.0)],
+        rollback_on=[FailureRate(), Rate("thumbs_down", horizon=timedelta(minutes=5))],
+        hold_on=[Rate("refused")],
+    ),
+    0.05,
+    50,
+    name="support",
+    on_event=told,
+    secret=["new", b"old"],
+    overrides={"ceo": "v1", 7: "v2"},
+    cohorts=[Cohort("staff", lambda context: context.get("staff"), 1.0)],
+    outcome_horizon=timedelta(seconds=30),
+)
+
+assert_type(canary.route("user"), str)
+assert_type(canary.route(UUID(int=7), {"tier": "gold"}), str)
+assert_type(canary.assign(7), Assignment)
+with canary.assign("user") as assignment:
+    assert_type(assignment, Assignment)
+    assert_type(assignment.version, str)
+    assert_type(assignment.bucket, float | None)
+
+
+def length(text: str) -> int:
+    return len(text)
+
+
+async def alength(text: str) -> int:
+    return len(text)
+
+
+async def asynchronous() -> None:
+    async with canary.assign("user") as inner:
+        assert_type(inner, Assignment)
+    assert_type(await canary.acall("user", {"v1": alength, "v2": alength}, "text"), int)
+
+
+assert_type(canary.call("user", {"v1": length, "v2": length}, "text", fallback=True), int)
+assert_type(canary.score(assignment.id, "judge", 0.9), bool)
+assert_type(canary.auto_decide(), AutoAction)
+assert_type(canary.explain(), Verdict)
+assert_type(canary.tick(), Verdict | None)
+assert_type(canary.metrics("v1"), VersionMetrics)
+assert_type(canary.metrics("v1").p95_ms, float)
+assert_type(canary.status(), dict[str, Any])
+assert_type(canary.rollout.promote(), bool)
+assert_type(CanaryRouter(0.05).decide("user"), Decision)
+assert_type(current_assignment(), Assignment | None)
+assert_type(is_shadow(), bool)
