@@ -10,6 +10,7 @@ from typing import Protocol
 from . import sticky_key
 from .context import assignment_var as _current
 from .ending import outcome_of
+from .errors import require_count, require_non_negative
 from .metrics.outcome import Outcome
 from .traffic import Reason, Traffic
 
@@ -43,8 +44,8 @@ class Assignment:
 
     Use it as a context manager (``with`` or ``async with``): the block's code sees it as
     :func:`~agent_canary.current_assignment`, a normal exit succeeds, and an exception ends it by
-    :func:`~.ending.outcome_of`. Or call :meth:`succeed`, :meth:`fail` or :meth:`cancel`. One that is left open counts as
-    failed (timed out) after the canary's outcome horizon. No method raises.
+    :func:`~.ending.outcome_of`. Or call :meth:`succeed`, :meth:`fail` or :meth:`cancel`. One that is left open counts
+    as failed (timed out) after the canary's outcome horizon. No method raises.
 
     Attributes:
         version: The version that this request gets.
@@ -56,7 +57,6 @@ class Assignment:
 
     __slots__ = (
         "_id",
-        "_owner",
         "_token",
         "details",
         "digest",
@@ -64,6 +64,7 @@ class Assignment:
         "is_canary",
         "is_evidence",
         "outcome",
+        "owner",
         "reason",
         "started_at",
         "traffic",
@@ -73,7 +74,7 @@ class Assignment:
     def __init__(
         self, owner: Owner, traffic: Traffic, digest: bytes | None, is_canary: bool, reason: Reason, started_at: float
     ) -> None:
-        self._owner = owner
+        self.owner = owner
         self.traffic = traffic
         self.digest = digest
         self.is_canary = is_canary
@@ -122,7 +123,7 @@ class Assignment:
 
     def is_of(self, owner: Owner) -> bool:
         """Whether *owner* made it."""
-        return self._owner is owner
+        return self.owner is owner
 
     @property
     def wall_started_at(self) -> float:
@@ -139,7 +140,7 @@ class Assignment:
         try:
             return self._id
         except AttributeError:
-            self._id: str = self._owner.make_id(self)
+            self._id: str = self.owner.make_id(self)
             return self._id
 
     # How it ends
@@ -147,20 +148,20 @@ class Assignment:
     def succeed(self) -> None:
         """End as a success."""
         if self.outcome is None:
-            self.ended_at: float = self._owner.monotonic()
+            self.ended_at: float = self.owner.monotonic()
             self.outcome = Outcome.SUCCEEDED
 
-    def fail(self, reason: str | None = None) -> None:
-        """End as a failure; *reason* (a word or two, such as an exception's name) is counted in the status."""
+    def fail(self, reason: str | BaseException | None = None) -> None:
+        """End as a failure; *reason* (a word or two, or the exception) is counted in the status."""
         if self.outcome is None:
-            self.ended_at = self._owner.monotonic()
-            self._more().failure = reason
+            self.ended_at = self.owner.monotonic()
+            self._more().failure = _words(reason)
             self.outcome = Outcome.FAILED
 
     def cancel(self) -> None:
         """End as neither: the client left before the answer was complete."""
         if self.outcome is None:
-            self.ended_at = self._owner.monotonic()
+            self.ended_at = self.owner.monotonic()
             self.outcome = Outcome.CANCELLED
 
     def end(self, error: BaseException | None = None) -> None:
@@ -180,28 +181,26 @@ class Assignment:
 
         The first value of a name counts. One that is not a finite number is refused, counted and logged.
         """
-        self._owner.score_assignment(self, name, value)
+        self.owner.score_assignment(self, name, value)
 
     def first_token(self) -> None:
         """Report that the answer's first part went out; the first call counts."""
         details = self._more()
         if details.first_token_at is None and self.outcome is None:
-            details.first_token_at = self._owner.monotonic()
+            details.first_token_at = self.owner.monotonic()
 
     def usage(self, *, input_tokens: int = 0, output_tokens: int = 0, cost_usd: float = 0.0) -> None:
         """Add to what this answer used, before it ends; negative or non-finite values are refused, counted, logged."""
         try:
-            valid = all(0 <= number < float("inf") for number in (input_tokens, output_tokens, cost_usd))
-        except TypeError:
-            valid = False
-        if not valid:
-            found = f"input_tokens={input_tokens!r}, output_tokens={output_tokens!r}, cost_usd={cost_usd!r}"
-            self._owner.refuse("usage", f"{found}: each must be a finite number of at least 0")
+            read, written = require_count("input_tokens", input_tokens), require_count("output_tokens", output_tokens)
+            cost = require_non_negative("cost_usd", float(cost_usd))
+        except (TypeError, ValueError, OverflowError) as error:
+            self.owner.refuse("usage", str(error))
             return
         details = self._more()
-        details.input_tokens += input_tokens
-        details.output_tokens += output_tokens
-        details.cost_usd += cost_usd
+        details.input_tokens += read
+        details.output_tokens += written
+        details.cost_usd += cost
 
     def _more(self) -> Details:
         if self.details is None:
@@ -246,7 +245,7 @@ class JoinedAssignment(Assignment):
 
     def __init__(self, outer: Assignment) -> None:
         super().__init__(
-            outer._owner, outer.traffic, outer.digest, outer.is_canary, outer.reason, outer.started_at
+            outer.owner, outer.traffic, outer.digest, outer.is_canary, outer.reason, outer.started_at
         )
         self.version = outer.version
         self._outer = outer
@@ -259,7 +258,7 @@ class JoinedAssignment(Assignment):
     def succeed(self) -> None:
         """Change nothing: the outer assignment has the one outcome."""
 
-    def fail(self, reason: str | None = None) -> None:
+    def fail(self, reason: str | BaseException | None = None) -> None:
         """Change nothing: the outer assignment has the one outcome."""
 
     def cancel(self) -> None:
@@ -276,6 +275,10 @@ class JoinedAssignment(Assignment):
     def usage(self, *, input_tokens: int = 0, output_tokens: int = 0, cost_usd: float = 0.0) -> None:
         """Add to what the outer assignment used."""
         self._outer.usage(input_tokens=input_tokens, output_tokens=output_tokens, cost_usd=cost_usd)
+
+    def active(self) -> Activation:
+        """Make the outer assignment the current one."""
+        return Activation(self._outer)
 
     def __enter__(self) -> Assignment:
         self._token = _current.set(self._outer)
@@ -304,3 +307,10 @@ def leave(token: Token[Assignment | None]) -> None:
         _current.reset(token)
     except ValueError:
         return
+
+
+def _words(reason: object) -> str | None:
+    """A reason as it may be counted and shown; an exception by its name, since its message may tell of the user."""
+    if reason is None:
+        return None
+    return type(reason).__name__ if isinstance(reason, BaseException) else str(reason)[:100]

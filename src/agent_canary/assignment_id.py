@@ -77,10 +77,8 @@ class Signer:
                 "secret must be a non-empty str or bytes, or a non-empty sequence of them (newest first); "
                 "make one with secrets.token_hex(32)"
             )
-        self._keys = [
-            hashlib.sha256(b"agent_canary\x1f" + name.encode("utf-8", "surrogatepass") + b"\x1f" + _as_bytes(one)).digest()
-            for one in listed
-        ]
+        purpose = b"agent_canary\x1f" + name.encode("utf-8", "surrogatepass") + b"\x1f"
+        self._keys = [hashlib.sha256(purpose + _as_bytes(one)).digest() for one in listed]
 
     def sign(self, text: str) -> str:
         """Return *text*, a dot, and its mac."""
@@ -140,7 +138,7 @@ def decode(text: object, signer: Signer) -> AssignmentRecord:
     except (binascii.Error, ValueError, TypeError) as error:
         raise RefusedIdError("malformed", f"the assignment id cannot be read: {error}") from error
     if version != _VERSION:
-        raise RefusedIdError("malformed", f"the assignment id is of format {version!r}, this library reads {_VERSION!r}")
+        raise RefusedIdError("malformed", f"the assignment id is of format {version!r}, {_VERSION!r} can be read")
     return AssignmentRecord(
         run, bool(is_canary), bool(is_evidence), stage_idx, share, unit, cluster, microseconds / 1e6
     )

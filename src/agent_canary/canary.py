@@ -15,7 +15,7 @@ from .assignment_id import Secret, Signer
 from .autopilot import Autopilot
 from .clock import Clock, as_clock
 from .context import assignment_var as _current
-from .context import is_shadow
+from .context import shadow_var as _in_shadow
 from .deciding.verdict import AutoAction, Verdict
 from .errors import require_non_negative, require_positive, seconds
 from .failsafe import Failsafe
@@ -175,7 +175,7 @@ class AgentCanary:
         traffic = worker.traffic
         if adapter and self._asleep:
             self._wake()
-        if now < traffic.plain_until and _current.get() is None:
+        if now < traffic.plain_until and _current.get() is None and not _in_shadow.get():
             try:
                 digest = md5(traffic.prefix + sticky_key.encode(), usedforsecurity=False).digest()  # type: ignore[union-attr]
             except Exception:  # what is no plain text takes the longer way
@@ -420,7 +420,7 @@ class AgentCanary:
             self.start()
         is_canary, digest, reason = self._decide(sticky_key, context, coin=False)
         assignment = Assignment(self, self._worker.traffic, digest, is_canary, reason, now)
-        if not is_shadow():
+        if not _in_shadow.get():
             self._worker.ledger.push(assignment)
             self._worker.ledger.relieve()
         return assignment

@@ -79,6 +79,7 @@ class Worker:
         self._tick_lock, self._traffic_lock = threading.RLock(), threading.Lock()
         self._heard_at = clock.monotonic()
         self._warned: set[tuple[int, int]] = set()
+        self._announces = False
         self.books = Books(*versions, clock, horizon, failsafe.note)
         self.controller = Controller(rollout, store, name, self._settle, self._analysis)
         self.refresh()
@@ -91,7 +92,8 @@ class Worker:
             plan=plan,
         )
         rollout.subscribe(self._follow)
-        self._join()
+        failsafe.call("joining the rollout", self._join)
+        self._announces = True
 
     @property
     def ledger(self) -> Ledger:
@@ -134,7 +136,6 @@ class Worker:
             if verdict is None or verdict.action is not action:
                 verdict = Verdict(action, f"{action.value} applied by the application")
             self.controller.act(verdict)
-            self.controller.complete_if_baked(verdict)
 
     def refresh(self, *, plain: bool | None = None, ticks: bool | None = None) -> None:
         """Route by the rollout's state and the switches as they are now, and begin a new slice of evidence."""
@@ -157,10 +158,11 @@ class Worker:
     # Following the rollout
 
     def _join(self) -> None:
-        """Join the newest run of this name when it is of our versions, else begin one."""
+        """Join the newest run of this name when it is of our versions, else begin one; the past is not announced."""
         for _ in range(_JOIN_ATTEMPTS):
             try:
                 self.controller.follow()
+                self._announces = True
                 if self.rollout.status is RolloutStatus.PENDING:
                     stable, canary = self.versions
                     self.rollout.begin(f"rollout of {canary!r} over {stable!r}", supersede=True)
@@ -187,11 +189,13 @@ class Worker:
                 key = SliceKey(state.stage_idx, state.traffic_share)
                 self.books.open_run(state.run, key, _rules(state.plan, self.horizon))
                 self.analysis = Analysis(self.rollout.plan, self._alpha)
+                self.controller.last_verdict = None
             elif state.stage_idx != ledger.current.key.stage_idx:
                 ledger.fold()
                 self.books.open_stage()
             self._refresh()
-        self._announce(event)
+        if self._announces:
+            self._announce(event)
 
     def _refresh(self) -> None:
         state = self.rollout.state
@@ -261,8 +265,8 @@ class Worker:
         if on_canary or answered < 10 * units or not units or units * share >= 3.0:
             return None
         return (
-            f"only about {units:,} sticky keys were seen, and {share:.2%} of them is {units * share:.1f}: next to nobody "
-            f"meets the canary. Begin with at least {min(1.0, 3.0 / units):.0%}, or use a finer sticky key."
+            f"only about {units:,} sticky keys were seen, and {share:.2%} of them is {units * share:.1f}: next to "
+            f"nobody meets the canary. Begin with at least {min(1.0, 3.0 / units):.0%}, or use a finer sticky key."
         )
 
     def _warn_of_few_units(self) -> None:
