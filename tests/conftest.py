@@ -26,15 +26,20 @@ def _nothing_is_left() -> Iterator[None]:
     """Fail a test that leaves a thread, a current assignment, a switch or a file in the project behind."""
     threads, files = set(threading.enumerate()), _files()
     yield
-    for thread in set(threading.enumerate()) - threads:
+    for thread in _new_threads(threads):
         thread.join(timeout=5)  # an event loop's thread pool ends a moment after its loop
-    left = sorted(thread.name for thread in set(threading.enumerate()) - threads)
+    left = sorted(thread.name for thread in _new_threads(threads))
     assert not left, f"threads are left: {left}"
     context = contextvars.copy_context()
     assert context.get(assignment_var) is None, "an assignment is still current"
     assert not context.get(shadow_var), "the test's context is still a shadow's"
     assert switches.forced_version() is None, "a version is still forced"
     assert _files() <= files, f"files are left: {sorted(_files() - files)}"
+
+
+def _new_threads(before: set[threading.Thread]) -> set[threading.Thread]:
+    # Trio keeps idle threads for the next loop of the process, for ten seconds.
+    return {thread for thread in set(threading.enumerate()) - before if not thread.name.startswith("Trio thread")}
 
 
 def _files() -> set[str]:
