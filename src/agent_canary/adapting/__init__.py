@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..sticky_key import StickyKey
 from .cookie import COOKIE_MAX_AGE, FIRST_REQUESTS_WINDOW, Client, Signer, StickyCookie
-from .headers import field_name, field_value, read_cookie
+from .headers import added_headers, field_name, field_value, read_cookie
 from .identity import Canary, Identifier
 from .paths import PathFilter, PathRule, PathRules
 
@@ -24,6 +24,7 @@ __all__ = [
     "Signer",
     "StickyCookie",
     "StickyKey",
+    "added_headers",
     "field_name",
     "field_value",
     "read_cookie",

@@ -60,10 +60,10 @@ class StickyCookie:
     client's address, ``User-Agent`` and ``Accept-Language``, and of the minute, keyed by the canary's secret. Every
     worker with that secret derives the same key, and nobody without it can foresee the key or get the address from it.
 
-    The price: clients behind one address, with equal browsers, that first come within the same minute share a key, hence a
-    version, and are one unit of evidence; and first requests on both sides of a minute's end get two keys, of which the
-    client keeps the last. Without the minute the second could not happen, but a whole office would be one user,
-    and a client that deletes its cookies would be known again, which it did not want.
+    The price: clients behind one address, with equal browsers, that first come within the same minute share a key,
+    hence a version, and are one unit of evidence; and first requests on both sides of a minute's end get two keys, of
+    which the client keeps the last. Without the minute the second could not happen, but a whole office would be one
+    user, and a client that deletes its cookies would be known again, which it did not want.
 
     Without a secret the hash is keyed by the rollout's name only, and cookies are not signed: a client can choose its
     version, and who finds a cookie can test guesses of the address it was made for. Give one where that matters.

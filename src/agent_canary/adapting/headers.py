@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from urllib.parse import quote
 
 # RFC 9110, section 5.6.2; the names of header fields (section 5.1) and of cookies (RFC 6265, section 4.1.1) are tokens.
@@ -27,9 +28,27 @@ def field_name(response_header: str | None) -> str | None:
     raise ValueError(f"response_header must be a header's name, such as 'X-Agent-Version', got {response_header!r}")
 
 
+# Versions are few, requests are many.
+@lru_cache(maxsize=64)
 def field_value(version: str) -> str:
     """Return a version as a header's value: what is not printable ASCII is percent-encoded."""
     return quote(version, safe=_PRINTABLE_ASCII, errors="replace")
+
+
+def added_headers(version: str, set_cookie: str | None, header_name: str | None) -> list[tuple[str, str]] | None:
+    """Return the headers that an adapter adds to an answer; None, not an empty list, for none.
+
+    Args:
+        version: The version that answers.
+        set_cookie: The value of the ``Set-Cookie`` header, if one is needed.
+        header_name: The header that tells clients their version, if one does.
+    """
+    if set_cookie is None and header_name is None:
+        return None
+    headers = [] if set_cookie is None else [("Set-Cookie", set_cookie)]
+    if header_name is not None:
+        headers.append((header_name, field_value(version)))
+    return headers
 
 
 def read_cookie(cookie_header: str, name: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, TypeVar, cast
+from typing import Generic, TypeGuard, TypeVar, cast
 
 from ..failsafe import Failsafe
 
@@ -35,7 +35,7 @@ class PathFilter(Generic[Request]):
         self._include = None if include is None else _Rules("include", include, failsafe)
         self._exclude = None if exclude is None else _Rules("exclude", exclude, failsafe)
         if self._include is not None and self._include.are_none:
-            raise ValueError("include is empty, so no request would ever count; leave it out to let every request count")
+            raise ValueError("include is empty, so no request would ever count; leave it out and every request counts")
 
     def matches(self, path: str, request: Request) -> bool:
         """Whether the request counts.
@@ -70,15 +70,18 @@ class _Rules(Generic[Request]):
         return (
             path in self._paths
             or path.startswith(self._below)
-            or any(pattern.search(path) for pattern in self._patterns)
-            or any(self._failsafe.call(self._name, rule, request, default=False) for rule in self._callables)
+            or (bool(self._patterns) and any(pattern.search(path) for pattern in self._patterns))
+            or (bool(self._callables) and any(self._call(rule, request) for rule in self._callables))
         )
+
+    def _call(self, rule: Callable[[Request], object], request: Request) -> object:
+        return self._failsafe.call(self._name, rule, request, default=False)
 
     def _add(self, rule: object) -> None:
         if isinstance(rule, str) and rule.startswith("/"):
             self._paths.add(rule.rstrip("/"))
-        elif isinstance(rule, re.Pattern) and isinstance(cast("re.Pattern[Any]", rule).pattern, str):
-            self._patterns.append(cast("re.Pattern[str]", rule))
+        elif _is_pattern(rule):
+            self._patterns.append(rule)
         elif callable(rule) and not inspect.iscoroutinefunction(rule):
             self._callables.append(rule)
         else:
@@ -88,6 +91,12 @@ class _Rules(Generic[Request]):
             )
 
 
+def _is_pattern(rule: object) -> TypeGuard[re.Pattern[str]]:
+    # One of bytes would raise at each search.
+    return isinstance(rule, re.Pattern) and isinstance(cast("re.Pattern[str] | re.Pattern[bytes]", rule).pattern, str)
+
+
 def _listed(rules: object) -> Iterable[object]:
-    is_one = isinstance(rules, (str, bytes, re.Pattern)) or callable(rules) or not isinstance(rules, Iterable)
-    return (rules,) if is_one else cast("Iterable[object]", rules)
+    if callable(rules) or isinstance(rules, (str, bytes)) or not isinstance(rules, Iterable):
+        return (rules,)
+    return cast("Iterable[object]", rules)
