@@ -15,6 +15,9 @@ from .metrics.outcome import Outcome
 from .traffic import Reason, Traffic
 
 
+_SUCCEEDED = Outcome.SUCCEEDED
+
+
 class Owner(Protocol):
     """What an assignment tells its canary."""
 
@@ -223,11 +226,16 @@ class Assignment:
     def __exit__(
         self, exc_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        leave(self._token)
+        # `succeed` and `leave`, written out: two calls less on every request's path.
         if error is not None:
             self.end(error)
         elif self.outcome is None:
-            self.succeed()
+            self.ended_at = self.owner.monotonic()
+            self.outcome = _SUCCEEDED
+        try:
+            _current.reset(self._token)
+        except ValueError:  # left in a foreign context, where there is nothing to reset
+            return
 
     async def __aenter__(self) -> Assignment:
         return self.__enter__()
@@ -283,6 +291,11 @@ class JoinedAssignment(Assignment):
     def __enter__(self) -> Assignment:
         self._token = _current.set(self._outer)
         return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        leave(self._token)
 
 
 class Activation:

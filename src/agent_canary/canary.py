@@ -181,7 +181,7 @@ class AgentCanary:
             except Exception:  # what is no plain text takes the longer way
                 return self._assign(sticky_key, context, now)
             assignment = Assignment(self, traffic, digest, digest < traffic.threshold, Reason.SPLIT, now)
-            ledger = worker.ledger
+            ledger = worker.books.ledger
             ledger.push(assignment)
             if ledger.waiting() > ledger.fold_at:
                 ledger.relieve()

@@ -1,4 +1,4 @@
-"""One tick: publish what this worker has seen, read what others decided, analyse, and append what follows."""
+"""What a tick does: read what others decided, publish what this worker has seen, analyse, append what follows."""
 
 from __future__ import annotations
 
@@ -41,14 +41,6 @@ class Controller:
         self._name = name
         self._settle = settle
         self._analysis_of = analysis_of
-
-    def tick(self, worker: str) -> Verdict | None:
-        """Do everything once; return the verdict, or None when another worker was faster."""
-        self.follow()
-        verdict = self.analyse(worker)
-        if verdict is not None:
-            self.act(verdict)
-        return verdict
 
     def follow(self) -> None:
         """Read what others decided."""

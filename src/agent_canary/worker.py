@@ -82,7 +82,6 @@ class Worker:
         self._announces = False
         self.books = Books(*versions, clock, horizon, failsafe.note)
         self.controller = Controller(rollout, store, name, self._settle, self._analysis)
-        self.refresh()
         rollout.bind(
             self._append,
             stable_version=versions[0],
@@ -91,6 +90,7 @@ class Worker:
             clock=_EventClock(store, clock),
             plan=plan,
         )
+        self.refresh()
         rollout.subscribe(self._follow)
         failsafe.call("joining the rollout", self._join)
         self._announces = True
@@ -112,6 +112,8 @@ class Worker:
         with self._tick_lock:
             self.controller.follow()
             self._heard_at = self.clock.monotonic()
+            if self.rollout.status is RolloutStatus.PENDING:
+                self._join()
             verdict = self.controller.analyse(self.id)
             if verdict is not None:
                 self.controller.act(verdict)

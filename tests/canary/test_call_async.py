@@ -1,0 +1,127 @@
+"""``acall``: routes, runs and reports in a line, on asyncio and trio. The twin of test_call_sync."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from agent_canary import AgentCanary, Assignment, Reason, Stage, current_assignment
+from tests.canary.kit import counted, key_on
+
+Make = Callable[..., AgentCanary]
+
+
+async def old(*args: object, **kwargs: object) -> tuple[str, object, object]:
+    """The stable version."""
+    return "old", args, kwargs
+
+
+async def new(*args: object, **kwargs: object) -> tuple[str, object, object]:
+    """The canary."""
+    return "new", args, kwargs
+
+
+async def broken(*args: object, **kwargs: object) -> tuple[str, object, object]:
+    """A canary that raises."""
+    raise LookupError("no such tool")
+
+
+async def test_it_runs_the_version_of_the_key(canary: AgentCanary) -> None:
+    """With the arguments as they are given, and counts a success."""
+    versions = {"v1": old, "v2": new}
+    assert await canary.acall(key_on(canary, "v1"), versions, 1, b=2) == ("old", (1,), {"b": 2})
+    assert await canary.acall(key_on(canary, "v2"), versions, 1, b=2) == ("new", (1,), {"b": 2})
+    assert counted(canary, "v1") == counted(canary, "v2") == (1, 0, 0)
+
+
+async def test_without_a_key_it_runs_stable(make_canary: Make) -> None:
+    """Adapters never toss coins."""
+    canary = make_canary(stages=[Stage(1.0)])
+    assert (await canary.acall(None, {"v1": old, "v2": new}))[0] == "old"
+
+
+async def test_the_function_sees_its_assignment(canary: AgentCanary) -> None:
+    """And the caller does not."""
+    found: list[Assignment | None] = []
+
+    async def look() -> None:
+        found.append(current_assignment())
+
+    await canary.acall(key_on(canary, "v2"), {"v1": look, "v2": look})
+    assert found[0] is not None
+    assert found[0].version == "v2"
+    assert current_assignment() is None
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+async def test_an_exception_is_the_callers(canary: AgentCanary, version: str) -> None:
+    """Raised unchanged, and counted as a failure with its name."""
+    with pytest.raises(LookupError, match="no such tool"):
+        await canary.acall(key_on(canary, version), {"v1": broken, "v2": broken})
+    assert counted(canary, version) == (0, 1, 0)
+    assert canary.status()["failure_reasons"][version] == {"LookupError": 1}
+    assert canary.status()["errors"] == {}
+
+
+async def test_stable_answers_for_a_canary_that_raises(canary: AgentCanary, caplog: pytest.LogCaptureFixture) -> None:
+    """With fallback=True: the user gets stable's answer, the canary's failure counts, and stable's answer does not."""
+    key = key_on(canary, "v2")
+    for _ in range(2):
+        assert await canary.acall(key, {"v1": old, "v2": broken}, 7, fallback=True, b=8) == ("old", (7,), {"b": 8})
+    assert (counted(canary, "v1"), counted(canary, "v2")) == ((0, 0, 0), (0, 2, 0))
+    assert canary.status()["errors"] == {"canary answered by stable": 2}
+    assert len(caplog.records) == 1
+    assert caplog.records[0].exc_info is not None
+
+
+async def test_the_stand_in_sees_that_it_is_stable(canary: AgentCanary) -> None:
+    """Nested code that asks gets stable's version, and a nested call joins it."""
+    found: list[tuple[str, Reason]] = []
+
+    async def look() -> None:
+        assignment = current_assignment()
+        assert assignment is not None
+        found.append((assignment.version, assignment.reason))
+        await canary.acall(key_on(canary, "v2"), {"v1": old, "v2": broken})
+
+    await canary.acall(key_on(canary, "v2"), {"v1": look, "v2": broken}, fallback=True)
+    assert found == [("v1", Reason.ERROR)]
+    assert (counted(canary, "v1"), counted(canary, "v2")) == ((0, 0, 0), (0, 1, 0))
+    assert current_assignment() is None
+
+
+async def test_stable_that_raises_has_no_stand_in(canary: AgentCanary) -> None:
+    """Neither as the version of the key nor as the stand-in: its exception is the caller's."""
+    with pytest.raises(LookupError):
+        await canary.acall(key_on(canary, "v1"), {"v1": broken, "v2": new}, fallback=True)
+    with pytest.raises(LookupError):
+        await canary.acall(key_on(canary, "v2"), {"v1": broken, "v2": broken}, fallback=True)
+    assert (counted(canary, "v1"), counted(canary, "v2")) == ((0, 1, 0), (0, 1, 0))
+
+
+async def test_a_cancellation_is_not_answered_by_stable(canary: AgentCanary) -> None:
+    """Nobody waits for an answer any more."""
+
+    async def cancelled() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await canary.acall(key_on(canary, "v2"), {"v1": cancelled, "v2": cancelled}, fallback=True)
+    assert counted(canary, "v2") == (0, 0, 1)
+
+
+@pytest.mark.parametrize("versions", [{}, {"v1": old}, {"v1": old, "v3": new}, {"v1": old, "v2": new, "v3": new}])
+async def test_both_versions_must_be_there(canary: AgentCanary, versions: Any) -> None:
+    """And no other: refused before anybody is routed."""
+    with pytest.raises(ValueError, match=r"versions must have exactly the keys \['v1', 'v2'\], got "):
+        await canary.acall("ada", versions)
+    assert canary.status()["open_assignments"] == 0
+
+
+async def test_a_call_in_a_live_assignment_joins_it(canary: AgentCanary) -> None:
+    """One request, one version, one outcome."""
+    with canary.assign(key_on(canary, "v2")):
+        assert (await canary.acall(key_on(canary, "v1"), {"v1": old, "v2": new}))[0] == "new"
+    assert counted(canary, "v2") == (1, 0, 0)

@@ -1,0 +1,120 @@
+"""Making a canary: the original's arguments, what is refused, and what its text says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from agent_canary import AgentCanary, Cohort, FailureRate, IllegalMoveError, Plan, Rollout, SafetyMargin, Stage
+from agent_canary.testing import ManualClock
+
+Make = Callable[..., AgentCanary]
+
+
+def test_the_originals_arguments_may_be_given_by_position() -> None:
+    """Stable and canary version, rollout, safety margin and its minimum of samples."""
+    canary = AgentCanary("agent-v1", "agent-v2", Rollout([Stage(0.1), Stage(1.0)]), 0.05, 30)
+    assert (canary.stable_version, canary.canary_version) == ("agent-v1", "agent-v2")
+    assert canary.versions == ("agent-v1", "agent-v2")
+    assert canary.rollout.plan.rollback_on == (FailureRate(), SafetyMargin(0.05, 30))
+
+
+def test_two_versions_are_enough() -> None:
+    """The standard stages, in memory, without the fixed rule."""
+    canary = AgentCanary("v1", "v2")
+    assert canary.rollout.plan == Plan(Rollout.standard().stages)
+    assert canary.name == "default"
+
+
+def test_the_rest_is_by_keyword() -> None:
+    """A sixth argument by position is an error."""
+    with pytest.raises(TypeError):
+        AgentCanary("v1", "v2", None, None, 50, "name")  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"canary_version": "v1"}, "stable_version and canary_version must differ, both are 'v1'"),
+        ({"canary_version": ""}, "canary_version must be a non-empty str, got ''"),
+        ({"stable_version": 1}, "stable_version must be a non-empty str, got 1"),
+        ({"name": ""}, "name must be a non-empty str, got ''"),
+        ({"name": None}, "name must be a non-empty str, got None"),
+        ({"alpha": 0}, "alpha must be a number inside (0, 1), got 0"),
+        ({"alpha": 1.0}, "alpha must be a number inside (0, 1), got 1.0"),
+        ({"alpha": 5}, "alpha must be a number in [0, 1], got 5"),
+        ({"rollback_safety_margin": 5}, "margin must be a number in [0, 1], got 5"),
+        (
+            {"rollback_safety_margin": 0.05, "rollback_min_samples": -1},
+            "min_samples must be an integer >= 0, got -1",
+        ),
+        ({"interval": 0}, "interval must be a finite number > 0, got 0"),
+        ({"outcome_horizon": 0}, "outcome_horizon must be a finite number > 0, got 0"),
+        ({"outcome_horizon": timedelta(seconds=-1)}, "outcome_horizon must be finite seconds >= 0 or a timedelta"),
+        ({"stale_after": float("nan")}, "stale_after must be finite seconds >= 0 or a timedelta, got nan"),
+        ({"id_max_age": 0.0}, "id_max_age must be a finite number > 0, got 0.0"),
+        ({"clock": 5}, "clock must be a Clock"),
+        ({"secret": ""}, "secret must be a non-empty str or bytes"),
+        ({"secret": []}, "secret must be a non-empty str or bytes"),
+        ({"secret": ["new", ""]}, "secret must be a non-empty str or bytes"),
+        ({"overrides": {"ada": "v3"}}, "an override must be one of ('v1', 'v2'), got 'v3'"),
+    ],
+)
+def test_a_bad_argument_is_refused(arguments: dict[str, Any], message: str) -> None:
+    """At construction, with the parameter, the allowed range and the value."""
+    with pytest.raises(ValueError) as refused:
+        AgentCanary(**{"stable_version": "v1", "canary_version": "v2", **arguments})
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(("arguments", "message"), [({"overrides": 5}, "overrides"), ({"cohorts": ["staff"]}, "Cohort")])
+def test_an_argument_of_a_wrong_type_is_refused(arguments: dict[str, Any], message: str) -> None:
+    """Where a type is meant, a TypeError or ValueError names it."""
+    with pytest.raises((TypeError, ValueError), match=message):
+        AgentCanary("v1", "v2", **arguments)
+
+
+def test_durations_may_be_timedeltas(clock: ManualClock) -> None:
+    """Each of them."""
+    canary = AgentCanary(
+        "v1",
+        "v2",
+        clock=clock,
+        outcome_horizon=timedelta(seconds=5),
+        stale_after=timedelta(minutes=1),
+        id_max_age=timedelta(days=1),
+    )
+    canary.assign("a")
+    clock.advance(6)
+    canary.tick()
+    assert canary.status()["open_assignments"] == 0
+
+
+def test_a_rollout_is_for_one_canary(make_canary: Make) -> None:
+    """Giving it to a second one is refused."""
+    canary = make_canary()
+    with pytest.raises(IllegalMoveError, match="make a Rollout for each canary"):
+        AgentCanary("v1", "v2", canary.rollout)
+
+
+def test_its_text_says_where_it_is(make_canary: Make) -> None:
+    """For logs and debuggers."""
+    canary = make_canary(name="support-agent")
+    assert repr(canary) == (
+        "<AgentCanary 'support-agent': 'v1' -> 'v2', <Rollout 'support-agent': run 1 running, stage 1 of 4, revision 1>>"
+    )
+
+
+def test_versions_may_be_any_text(make_canary: Make) -> None:
+    """Image tags, prompt hashes, or whatever names a version."""
+    canary = make_canary("registry/agent:1.0", "päivitetty ✓", overrides={"ada": "päivitetty ✓"})
+    assert canary.route("ada") == "päivitetty ✓"
+
+
+def test_a_cohort_is_checked(make_canary: Make) -> None:
+    """Its share is a fraction."""
+    with pytest.raises(ValueError, match=r"traffic_share must be a number in \[0, 1\], got 5"):
+        make_canary(cohorts=[Cohort("staff", bool, 5)])
