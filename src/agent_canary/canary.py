@@ -149,11 +149,11 @@ class AgentCanary:
         A key of a wrong type is counted, logged, and gets stable.
         """
         traffic = self._worker.traffic
-        if self.monotonic() < traffic.plain_until:
+        if self.monotonic() < traffic.plain_until and type(sticky_key) is str:
             try:
-                digest = md5(traffic.prefix + sticky_key.encode(), usedforsecurity=False).digest()  # type: ignore[union-attr]
+                digest = md5(traffic.prefix + sticky_key.encode(), usedforsecurity=False).digest()
                 return traffic.canary if digest < traffic.threshold else traffic.stable
-            except Exception:  # what is no plain text takes the longer way
+            except UnicodeEncodeError:  # a lone surrogate takes the longer way
                 return self._route(sticky_key, context)
         return self._route(sticky_key, context)
 
@@ -175,10 +175,10 @@ class AgentCanary:
         traffic = worker.traffic
         if adapter and self._asleep:
             self._wake()
-        if now < traffic.plain_until and _current.get() is None and not _in_shadow.get():
+        if now < traffic.plain_until and type(sticky_key) is str and _current.get() is None and not _in_shadow.get():
             try:
-                digest = md5(traffic.prefix + sticky_key.encode(), usedforsecurity=False).digest()  # type: ignore[union-attr]
-            except Exception:  # what is no plain text takes the longer way
+                digest = md5(traffic.prefix + sticky_key.encode(), usedforsecurity=False).digest()
+            except UnicodeEncodeError:  # a lone surrogate takes the longer way
                 return self._assign(sticky_key, context, now)
             assignment = Assignment(self, traffic, digest, digest < traffic.threshold, Reason.SPLIT, now)
             ledger = worker.books.ledger
@@ -188,9 +188,7 @@ class AgentCanary:
             return assignment
         return self._assign(sticky_key, context, now)
 
-    def record(
-        self, version: str, success: bool, latency_ms: float, *, sticky_key: StickyKey | None = None
-    ) -> None:
+    def record(self, version: str, success: bool, latency_ms: float, *, sticky_key: StickyKey | None = None) -> None:
         """Book what happened to a request that :meth:`route` sent to *version*.
 
         Args:
