@@ -14,7 +14,6 @@ CORE = ROOT / "src" / "agent_canary"
 INTEGRATIONS = ROOT / "integrations"
 
 
-
 MAY_IMPORT: dict[str, set[str]] = {
     "adapting": {"clock", "errors", "failsafe", "sticky_key"},
     "assignment": {"context", "ending", "errors", "metrics", "sticky_key", "traffic"},
@@ -141,7 +140,9 @@ def test_integrations_use_public_names(path: Path) -> None:
     wrong = [
         f"{name} (line {line})"
         for name, line in imports(path, INTEGRATIONS)
-        if name.startswith("agent_canary.") and name.split(".")[1].islower() and len(name.split(".")) > 2
+        if name.startswith("agent_canary.")
+        and name.split(".")[1].islower()
+        and len(name.split(".")) > 2
         and name.split(".")[1] not in allowed
     ]
     assert not wrong

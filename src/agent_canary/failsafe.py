@@ -65,7 +65,7 @@ class Failsafe:
             result = function(*args)
             if inspect.isawaitable(result):
                 return await cast("Awaitable[T]", result)
-            return cast("T", result)
+            return result
         except Exception as error:
             self.note(where, error)
             return default

@@ -1,7 +1,7 @@
-"""The one hash of a sticky key: its bucket, its cluster and its unit.
+r"""The one hash of a sticky key: its bucket, its cluster and its unit.
 
 The layout is frozen for ever by published test vectors: a change would move every user of every running
-rollout. One MD5 of the salt, the separator ``\\x1f`` and the key (UTF-8; no separator with an empty salt) gives
+rollout. One MD5 of the salt, the separator ``\x1f`` and the key (UTF-8; no separator with an empty salt) gives
 
 * bytes 0 to 3, big-endian: the bucket, divided by 2**32, a number in [0, 1);
 * byte 4, lower six bits: the cluster, 0 to 63;
@@ -65,7 +65,7 @@ def unit_of(digest: bytes) -> int:
 
 
 def threshold_of(share: float) -> bytes:
-    """The bytes below which a digest's bucket is below *share*: ``digest < threshold_of(share)``.
+    """The bytes that a digest is below exactly when its bucket is below *share*.
 
     Comparing bytes spares the request path a number. Exact: a bucket is a multiple of 2**-32, and a digest that
     begins with the threshold's own four bytes is longer, hence not below it.

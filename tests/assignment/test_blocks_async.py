@@ -43,10 +43,14 @@ async def test_an_end_in_the_block_counts(canary: AgentCanary, assignment: Assig
 
 async def test_an_end_in_the_block_counts_before_an_exception(canary: AgentCanary, assignment: Assignment) -> None:
     """What was answered already was a success, whatever the clean-up raises."""
-    with pytest.raises(RuntimeError):
+
+    async def answer() -> None:
         async with assignment:
             assignment.succeed()
             raise RuntimeError("while closing")
+
+    with pytest.raises(RuntimeError, match="while closing"):
+        await answer()
     assert counted(canary, "v2") == (1, 0, 0)
 
 
@@ -70,7 +74,9 @@ async def test_the_block_sees_it_no_more_after_an_exception(assignment: Assignme
     assert current_assignment() is None
 
 
-async def test_inner_blocks_give_the_outer_one_back(canary: AgentCanary, make_canary: Callable[..., AgentCanary]) -> None:
+async def test_inner_blocks_give_the_outer_one_back(
+    canary: AgentCanary, make_canary: Callable[..., AgentCanary]
+) -> None:
     """Two canaries, one inside of the other: each block sees its own."""
     outer, inner = canary.assign("a"), make_canary().assign("a")
     async with outer:

@@ -42,9 +42,14 @@ def test_an_end_in_the_block_counts(canary: AgentCanary, assignment: Assignment)
 
 def test_an_end_in_the_block_counts_before_an_exception(canary: AgentCanary, assignment: Assignment) -> None:
     """What was answered already was a success, whatever the clean-up raises."""
-    with pytest.raises(RuntimeError), assignment:
-        assignment.succeed()
-        raise RuntimeError("while closing")
+
+    def answer() -> None:
+        with assignment:
+            assignment.succeed()
+            raise RuntimeError("while closing")
+
+    with pytest.raises(RuntimeError, match="while closing"):
+        answer()
     assert counted(canary, "v2") == (1, 0, 0)
 
 

@@ -12,6 +12,7 @@ import anyio.to_thread
 import pytest
 
 from agent_canary import AgentCanary, Assignment, Outcome, current_assignment
+from agent_canary.context import shadow_scope
 from tests.canary.kit import counted, key_on
 
 
@@ -133,6 +134,16 @@ def test_another_canary_does_not_join(canary: AgentCanary, make_canary: Callable
         assert inner.version == "v1"
     assert counted(tool, "v1") == (1, 0, 0)
     assert counted(canary, "v2") == (1, 0, 0)
+
+
+def test_a_shadow_neither_joins_nor_counts(canary: AgentCanary, assignment: Assignment) -> None:
+    """What runs unseen sees no request of a user, and its own are not booked."""
+    with assignment:
+        with shadow_scope(), canary.assign(key_on(canary, "v1")) as unseen:
+            assert unseen.version == "v1"
+            assert current_assignment() is unseen
+        assert current_assignment() is assignment
+    assert (counted(canary, "v1"), counted(canary, "v2")) == ((0, 0, 0), (1, 0, 0))
 
 
 # Streams

@@ -39,9 +39,7 @@ def test_an_open_one_is_not_counted(canary: AgentCanary, assignment: Assignment)
     assert canary.status()["open_assignments"] == 0
 
 
-def test_one_that_stays_open_counts_as_failed(
-    canary: AgentCanary, assignment: Assignment, clock: ManualClock
-) -> None:
+def test_one_that_stays_open_counts_as_failed(canary: AgentCanary, assignment: Assignment, clock: ManualClock) -> None:
     """After the outcome horizon, once, as timed out; what it reports afterwards comes too late."""
     clock.advance(60)
     canary.tick()
@@ -98,7 +96,7 @@ def test_a_first_token_after_the_end_is_none(canary: AgentCanary, assignment: As
 def test_usage_adds_up(canary: AgentCanary, assignment: Assignment) -> None:
     """Several model calls of one answer."""
     assignment.usage(input_tokens=100, output_tokens=20, cost_usd=0.01)
-    assignment.usage(input_tokens=50, cost_usd=Decimal("0.02"))  # type: ignore[arg-type]
+    assignment.usage(input_tokens=50, cost_usd=Decimal("0.02"))
     assignment.succeed()
     snapshot = canary.metrics("v2").snapshot()
     assert (snapshot["input_tokens"], snapshot["output_tokens"]) == (150, 20)

@@ -11,7 +11,7 @@ from agent_canary.testing import ManualClock
 STABLE, CANARY = "v1", "v2"
 
 QUICK = {"min_duration_seconds": 10, "min_samples": 20, "success_threshold": 0.0}
-STAGES = (Stage(0.05, **QUICK), Stage(0.25, **QUICK), Stage(0.5, **QUICK), Stage(1.0, **QUICK))  # type: ignore[arg-type]
+STAGES = (Stage(0.05, **QUICK), Stage(0.25, **QUICK), Stage(0.5, **QUICK), Stage(1.0, **QUICK))
 """Stages of ten seconds, whose own success threshold never holds: what holds or rolls back is the evidence."""
 
 

@@ -93,11 +93,18 @@ async def test_the_stand_in_sees_that_it_is_stable(canary: AgentCanary) -> None:
 
 
 async def test_stable_that_raises_has_no_stand_in(canary: AgentCanary) -> None:
-    """Neither as the version of the key nor as the stand-in: its exception is the caller's."""
+    """Neither as the version of the key nor as the stand-in: it is asked once, and its exception is the caller's."""
+    asked: list[object] = []
+
+    async def broken_stable(number: int) -> None:
+        asked.append(number)
+        raise LookupError("no such tool")
+
     with pytest.raises(LookupError):
-        await canary.acall(key_on(canary, "v1"), {"v1": broken, "v2": new}, fallback=True)
+        await canary.acall(key_on(canary, "v1"), {"v1": broken_stable, "v2": new}, 1, fallback=True)
     with pytest.raises(LookupError):
-        await canary.acall(key_on(canary, "v2"), {"v1": broken, "v2": broken}, fallback=True)
+        await canary.acall(key_on(canary, "v2"), {"v1": broken_stable, "v2": broken}, 2, fallback=True)
+    assert asked == [1, 2]
     assert (counted(canary, "v1"), counted(canary, "v2")) == ((0, 1, 0), (0, 1, 0))
 
 

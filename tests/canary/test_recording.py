@@ -31,7 +31,7 @@ def test_the_originals_way_works(make_canary: Make, clock: ManualClock) -> None:
 def test_the_originals_rule_rolls_back_where_it_is_asked_for(make_canary: Make) -> None:
     """Success below stable's minus the margin, from so many canary answers on."""
     canary = make_canary(rollback_safety_margin=0.05, rollback_min_samples=20, rollback_on=[])
-    for number in range(100):
+    for _ in range(100):
         canary.record("v1", True, 10)
     for number in range(19):
         canary.record("v2", number > 2, 10)
@@ -46,7 +46,7 @@ def test_the_originals_rule_rolls_back_where_it_is_asked_for(make_canary: Make) 
 def test_without_the_margin_there_is_no_fixed_rule(make_canary: Make) -> None:
     """The same answers do not roll back: three failures are no evidence."""
     canary = make_canary()
-    for number in range(100):
+    for _ in range(100):
         canary.record("v1", True, 10)
     for number in range(20):
         canary.record("v2", number > 2, 10)

@@ -154,10 +154,15 @@ def test_stop_before_it_began_keeps_it_from_beginning(make_worker: Workers) -> N
 def test_running_is_for_a_block(make_worker: Workers, store: ToldStore) -> None:
     """It ticks within, and has ended after it, also after an exception."""
     canary = make_worker()
-    with pytest.raises(RuntimeError), canary.running(interval=0.01) as entered:
-        assert entered is canary
-        wait_for(store.published)
-        raise RuntimeError
+
+    def run() -> None:
+        with canary.running(interval=0.01) as entered:
+            assert entered is canary
+            wait_for(store.published)
+            raise LookupError("the app's own")
+
+    with pytest.raises(LookupError, match="the app's own"):
+        run()
     assert ticking() == []
 
 

@@ -28,17 +28,21 @@ def run_script(script: str, timeout: float = 60.0) -> str:
 
 def test_the_thread_never_keeps_an_interpreter_alive() -> None:
     """A script that forgets to stop ends as soon as its last line is done."""
-    assert run_script("""
+    assert (
+        run_script("""
         from agent_canary import AgentCanary
         canary = AgentCanary("v1", "v2", autopilot=True, interval=0.01)
         canary.assign("a").succeed()
         print(canary.status()["autopilot"])
-    """) == "True\n"
+    """)
+        == "True\n"
+    )
 
 
 def test_a_tick_that_hangs_does_not_keep_an_interpreter_alive() -> None:
     """Nor does a store that does not answer."""
-    assert run_script("""
+    assert (
+        run_script("""
         import threading
         from agent_canary import AgentCanary, MemoryStore
         hangs = threading.Event()
@@ -49,13 +53,16 @@ def test_a_tick_that_hangs_does_not_keep_an_interpreter_alive() -> None:
         canary = AgentCanary("v1", "v2", store=Hanging(), interval=0.01)
         canary.call("a", {"v1": int, "v2": int})
         print(hangs.wait(timeout=30))
-    """) == "True\n"
+    """)
+        == "True\n"
+    )
 
 
 @forks
 def test_a_forked_child_begins_anew() -> None:
     """No thread, no counts and another worker id; its thread begins with its own first request."""
-    assert run_script("""
+    assert (
+        run_script("""
         import os, threading
         from agent_canary import AgentCanary
 
@@ -88,13 +95,16 @@ def test_a_forked_child_begins_anew() -> None:
         assert canary.status()["worker"] == parent and answers(canary) == 10
         assert threads() == ["agent_canary default"]
         print("both")
-    """) == "both\n"
+    """)
+        == "both\n"
+    )
 
 
 @forks
 def test_a_fork_in_the_middle_of_everything_does_not_hang() -> None:
     """Threads route, end and tick while twenty children fork, each of which routes, ticks and is done."""
-    assert run_script("""
+    assert (
+        run_script("""
         import os, signal, threading
         from agent_canary import AgentCanary, Rollout, Stage
 
@@ -130,13 +140,16 @@ def test_a_fork_in_the_middle_of_everything_does_not_hang() -> None:
             thread.join()
         canary.stop()
         print(codes == [0] * 20, canary.status()["errors"])
-    """) == "True {}\n"
+    """)
+        == "True {}\n"
+    )
 
 
 @forks
 def test_a_child_of_a_judged_parent_judges_anew() -> None:
     """What the parent's analyses had counted is not missing from the child's totals for ever."""
-    assert run_script("""
+    assert (
+        run_script("""
         import os
         from agent_canary import AgentCanary, Rollout, Stage
 
@@ -151,6 +164,55 @@ def test_a_child_of_a_judged_parent_judges_anew() -> None:
                 canary.record("v1", number > 0, 1.0)
                 canary.record("v2", number > 20, 1.0)
             canary.tick()
+            finding = canary.explain().findings[0]
+            assert (finding.canary_total, finding.stable_total) == (200, 200), finding
             os._exit(0 if canary.status()["status"] == "rolled_back" else 1)
         print(os.waitpid(child, 0)[1])
-    """) == "0\n"
+    """)
+        == "0\n"
+    )
+
+
+@forks
+@pytest.mark.parametrize("held", ["rollout", "tick"])
+def test_a_lock_that_the_parent_held_is_free_in_the_child(held: str) -> None:
+    """A thread of the parent is inside of a move or a tick while the child is made."""
+    assert (
+        run_script(f"""
+        import os, signal, threading
+        from agent_canary import AgentCanary, MemoryStore, Rollout, Stage
+
+        parent, inside, leave = os.getpid(), threading.Event(), threading.Event()
+
+        def stay(*arguments):
+            if os.getpid() == parent and threading.current_thread() is not threading.main_thread():
+                inside.set()
+                leave.wait(timeout=30)
+
+        class Slow(MemoryStore):
+            def publish(self, name, worker, totals):
+                super().publish(name, worker, totals)
+                if {held!r} == "tick":
+                    stay()
+
+        canary = AgentCanary(
+            "v1", "v2", Rollout([Stage(0.5), Stage(1.0)]), store=Slow(), autopilot=False,
+            on_event=stay if {held!r} == "rollout" else None,
+        )
+        thread = threading.Thread(target=canary.rollout.promote if {held!r} == "rollout" else canary.tick)
+        thread.start()
+        assert inside.wait(timeout=30)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            canary.assign("a").succeed()
+            canary.tick()
+            canary.rollout.pause()
+            os._exit(0 if canary.rollout.status.value == "paused" else 1)
+        code = os.waitpid(child, 0)[1]
+        leave.set()
+        thread.join()
+        print(code)
+    """)
+        == "0\n"
+    )

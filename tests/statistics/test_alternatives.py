@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import exp, fsum, inf, isclose, log, nan
 
 import pytest
@@ -16,7 +17,7 @@ LOGS = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20)
 
 def test_the_grid_runs_from_a_tenth_worse_to_fifty_times_in_equal_ratios() -> None:
     """The sixteen alternatives start at 1.1, end at 50 and each is the same multiple of the one before."""
-    steps = [later / earlier for earlier, later in zip(HARM_RATIOS, HARM_RATIOS[1:], strict=False)]
+    steps = [later / earlier for earlier, later in pairwise(HARM_RATIOS)]
     assert len(HARM_RATIOS) == 16
     assert HARM_RATIOS[0] == pytest.approx(1.1, rel=1e-15)
     assert HARM_RATIOS[-1] == pytest.approx(50.0, rel=1e-14)
@@ -61,3 +62,9 @@ def test_a_tolerance_outside_its_range_is_refused(tolerance: float) -> None:
     """A tolerance is a ratio from 1 to 1000; 0.2 for "20 % worse" is the mistake that the error explains."""
     with pytest.raises(ValueError, match=r"tolerance must be a ratio from 1 to 1000, got .*1\.2 tolerates"):
         require_tolerance(tolerance)
+
+
+def test_the_ends_of_the_range_are_tolerances() -> None:
+    """1 is strict, 1000 tolerates nearly everything."""
+    assert require_tolerance(1.0) == 1.0
+    assert require_tolerance(1000.0) == 1000.0

@@ -48,7 +48,7 @@ def e_value(unit: Unit, tolerance: float) -> float:
 
 
 def chances(bucket: float, visits: Sequence[tuple[float, float]], risk_ratio: float) -> dict[Unit, float]:
-    """The chance of all that may be seen of a unit whose visits fail independently, risk_ratio as often on the canary."""
+    """The chance of all that may be seen of a unit whose visits fail independently, on the canary more often."""
     chances_so_far: dict[Unit, float] = {(0.0, None): 1.0}
     for share, stable_chance in visits:
         fails = stable_chance * (risk_ratio if bucket < share else 1.0)
@@ -160,7 +160,7 @@ def test_one_more_unit_that_failed_on_the_canary_only_adds_evidence(
 def test_a_unit_of_stable_that_fails_on_the_canary_too_adds_evidence(
     groups: dict[Unit, int], bounds: list[float], tolerance: float
 ) -> None:
-    """Evidence never falls when a unit that failed on stable now fails on the canary, the more the smaller the share."""
+    """Evidence never falls when a unit of stable now fails on the canary, and grows more the smaller the share."""
     lo, hi = bounds
     rest = {unit: count for unit, count in groups.items() if unit not in {(lo, None), (lo, hi), (lo, 1.0)}}
     before = log_e_value({**rest, (lo, None): 1}, tolerance)

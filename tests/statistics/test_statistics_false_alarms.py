@@ -1,4 +1,4 @@
-"""Simulated rollouts, small and seeded: a harmless canary alarms as rarely as promised, a harmful one is caught."""
+"""Simulated rollouts, small and seeded: a harmless canary alarms as rarely as promised."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def request_level_evidence(random: Random, harm: float) -> Iterator[float]:
         yield log_mean_exp(sums)
 
 
-def user_level_evidence(random: Random, harm: float) -> Iterator[float]:
+def user_level_evidence(random: Random) -> Iterator[float]:
     """Log e-values over a ramp of 150 users, some of whom come and fail a hundred times as often as others."""
     users = range(150)
     buckets = [random.random() for _ in users]
@@ -45,7 +45,7 @@ def user_level_evidence(random: Random, harm: float) -> Iterator[float]:
         for _ in range(LOOKS_PER_STAGE):
             for user in random.choices(users, cum_weights=comings, k=60):
                 on_canary = buckets[user] < share
-                if random.random() < rates[user] * (harm if on_canary else 1.0):
+                if random.random() < rates[user]:
                     if on_canary:
                         canary_failures.setdefault(user, share)
                     else:
@@ -76,11 +76,5 @@ def test_a_canary_that_fails_four_times_as_often_is_caught_by_the_conditional_te
 def test_equal_users_alarm_at_most_as_often_as_promised() -> None:
     """With heavy-tailed users of very different failure rates, failing users cross in no more runs than alpha."""
     random, runs = Random(22), 300
-    alarms = sum(crosses(user_level_evidence(random, harm=1.0)) for _ in range(runs))
+    alarms = sum(crosses(user_level_evidence(random)) for _ in range(runs))
     assert alarms / runs <= highest_credible_rate(runs)
-
-
-def test_a_canary_that_fails_eight_times_as_often_is_caught_by_failing_users() -> None:
-    """The same simulation with a harmful canary crosses in most runs."""
-    random = Random(23)
-    assert sum(crosses(user_level_evidence(random, harm=8.0)) for _ in range(30)) >= 20

@@ -11,7 +11,7 @@ import pytest
 
 from agent_canary.statistics import log_e_value, log_likelihood_ratios, log_mean_exp
 
-VECTORS: dict[str, list[dict[str, Any]]] = json.loads((Path(__file__).parent / "vectors.json").read_text())
+VECTORS: dict[str, list[dict[str, Any]]] = json.loads(Path(__file__).with_name("vectors.json").read_text("utf-8"))
 
 
 @pytest.mark.parametrize("vector", VECTORS["failing_users"])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import require_fraction
-from ..metrics.run_totals import BinaryCounts, RunTotals
+from ..metrics.run_totals import BinaryCounts, CountsBySlice, RunTotals
 from ..plan import FailureRate, Guardrail, Plan, Rate, SafetyMargin
 from . import wording
 from .binary import BinaryEvidence, judge
@@ -14,7 +15,27 @@ from .breaker import trip
 from .finding import Finding, FindingStatus
 from .memory import AnalysisMemory, ExactTest
 
-Judge = Callable[[Any, str, float, RunTotals, int, AnalysisMemory], Finding]
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a guardrail is judged by.
+
+    Attributes:
+        role: ``rollback`` or ``hold``.
+        alpha: The probability of a false alarm that it may spend in the whole run.
+        totals: Of all workers.
+        stage_idx: The present stage, from 0.
+        memory: What the analyses before remembered; judges change it in place.
+    """
+
+    role: str
+    alpha: float
+    totals: RunTotals
+    stage_idx: int
+    memory: AnalysisMemory
+
+
+Judge = Callable[[Any, Case], Finding]
 
 
 class Analysis:
@@ -31,7 +52,9 @@ class Analysis:
 
     def __init__(self, plan: Plan, alpha: float) -> None:
         if not 0.0 < require_fraction("alpha", alpha) < 1.0:
-            raise ValueError(f"alpha must be a number inside (0, 1), got {alpha!r}: 0.01 allows one false alarm in 100 runs")
+            raise ValueError(
+                f"alpha must be a number inside (0, 1), got {alpha!r}: 0.01 allows one false alarm in 100 runs"
+            )
         self.plan = plan
         self.alpha = alpha
         tested = [guardrail for guardrail in plan.rollback_on if not isinstance(guardrail, SafetyMargin)]
@@ -49,7 +72,7 @@ class Analysis:
     def run(self, totals: RunTotals, stage_idx: int, memory: AnalysisMemory) -> tuple[Finding, ...]:
         """Return a finding for each guardrail and signal, and bring *memory* up to date."""
         findings = [
-            self._judge(guardrail, role, totals, stage_idx, memory)
+            self._judge(guardrail, Case(role, self.alpha_each, totals, stage_idx, memory))
             for role, guardrails in (("rollback", self.plan.rollback_on), ("hold", self.plan.hold_on))
             for guardrail in guardrails
         ]
@@ -57,19 +80,16 @@ class Analysis:
         tripped = trip(_outcomes(totals), memory.streak) if watched else None
         return (tripped, *findings) if tripped else tuple(findings)
 
-    def _judge(
-        self, guardrail: Guardrail, role: str, totals: RunTotals, stage_idx: int, memory: AnalysisMemory
-    ) -> Finding:
+    def _judge(self, guardrail: Guardrail, case: Case) -> Finding:
         known = _judges.get(type(guardrail))
         if known is None:
             sentence = f"{guardrail.name}: this process cannot judge a {type(guardrail).__name__}"
-            return Finding(guardrail.name, role, FindingStatus.NO_DATA, sentence)
-        return known(guardrail, role, self.alpha_each, totals, stage_idx, memory)
+            return Finding(guardrail.name, case.role, FindingStatus.NO_DATA, sentence)
+        return known(guardrail, case)
 
 
-def _judge_failures(
-    spec: FailureRate, role: str, alpha: float, totals: RunTotals, stage_idx: int, memory: AnalysisMemory
-) -> Finding:
+def _judge_failures(spec: FailureRate, case: Case) -> Finding:
+    totals = case.totals
     evidence = BinaryEvidence(
         keyed=totals.outcomes(),
         unkeyed=totals.unkeyed_outcomes(),
@@ -77,22 +97,19 @@ def _judge_failures(
         first=totals.first,
         watermark=totals.watermark,
     )
-    return judge(spec.name, "failed", role, spec.tolerance, alpha, evidence, _exact(memory, spec.name))
+    return judge(spec.name, "failed", case.role, spec.tolerance, case.alpha, evidence, _exact(case.memory, spec.name))
 
 
-def _judge_rate(
-    spec: Rate, role: str, alpha: float, totals: RunTotals, stage_idx: int, memory: AnalysisMemory
-) -> Finding:
+def _judge_rate(spec: Rate, case: Case) -> Finding:
+    totals = case.totals
     evidence = BinaryEvidence(keyed=totals.scored.get(spec.name, {}), failing=totals.failing_table(spec.name))
     noun = f"scored {0 if spec.higher_is_better else 1}"
-    return judge(spec.name, noun, role, spec.tolerance, alpha, evidence, _exact(memory, spec.name))
+    return judge(spec.name, noun, case.role, spec.tolerance, case.alpha, evidence, _exact(case.memory, spec.name))
 
 
-def _judge_margin(
-    spec: SafetyMargin, role: str, alpha: float, totals: RunTotals, stage_idx: int, memory: AnalysisMemory
-) -> Finding:
-    canary = totals.stage_totals(stage_idx, is_canary=True)
-    stable = totals.stage_totals(stage_idx, is_canary=False)
+def _judge_margin(spec: SafetyMargin, case: Case) -> Finding:
+    canary = case.totals.stage_totals(case.stage_idx, is_canary=True)
+    stable = case.totals.stage_totals(case.stage_idx, is_canary=False)
     if canary.total < spec.min_samples or not canary.total or not stable.total:
         status = FindingStatus.NO_DATA
     else:
@@ -103,9 +120,7 @@ def _judge_margin(
         f"on the canary, {wording.percent(stable.succeeded, stable.total)} of {wording.answers(stable.total)} on "
         f"stable; the fixed rule allows {100 * spec.margin:g} points less, from {spec.min_samples} answers on"
     )
-    return Finding(
-        spec.name, role, status, sentence, stable.total, stable.failed, canary.total, canary.failed
-    )
+    return Finding(spec.name, case.role, status, sentence, stable.total, stable.failed, canary.total, canary.failed)
 
 
 _judges: Mapping[type, Judge] = {FailureRate: _judge_failures, Rate: _judge_rate, SafetyMargin: _judge_margin}
@@ -115,9 +130,8 @@ def _exact(memory: AnalysisMemory, name: str) -> ExactTest:
     return memory.exact.setdefault(name, ExactTest())
 
 
-def _outcomes(totals: RunTotals) -> BinaryCounts:
-    total = BinaryCounts()
-    for slices in (totals.outcomes(), totals.unkeyed_outcomes()):
-        for counts in slices.values():
-            total = total.plus(counts)
-    return total
+def _outcomes(totals: RunTotals) -> CountsBySlice:
+    slices = totals.outcomes()
+    for key, counts in totals.unkeyed_outcomes().items():
+        slices[key] = slices.get(key, BinaryCounts()).plus(counts)
+    return slices

@@ -12,12 +12,12 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ..metrics.run_totals import BinaryCounts, CountsBySlice
+from ..metrics.run_totals import BinaryCounts, CountsBySlice, SliceKey
 from ..metrics.units import FirstOutcome, Shares, UnitTable, failing_units
 from ..statistics import log_e_value, log_likelihood_ratios, log_mean_exp, log_sampling_weight
 from . import wording
 from .finding import Finding, FindingStatus
-from .memory import ExactTest
+from .memory import ExactTest, since
 
 TOTAL_FAILURE_SHARE = 0.1
 """The part of a failure guardrail's alpha that is spent on first outcomes."""
@@ -33,10 +33,11 @@ class BinaryEvidence:
         unkeyed: Counts of requests without one.
         failing: The units that had a bad outcome.
         first: First outcomes of units, for total failure; None where that is not tested.
+        watermark: Wall seconds; first outcomes of requests assigned from then on do not count yet.
     """
 
     keyed: CountsBySlice
-    unkeyed: CountsBySlice = field(default_factory=dict)
+    unkeyed: CountsBySlice = field(default_factory=dict[SliceKey, BinaryCounts])
     failing: UnitTable[Shares] = field(default_factory=failing_units)
     first: UnitTable[FirstOutcome] | None = None
     watermark: float = math.inf
@@ -78,7 +79,7 @@ def judge(
         guardrail=name,
         role=role,
         status=status,
-        sentence=_sentence(name, noun, role, status, total, users, ratio, tolerance, log_e, log_threshold),
+        sentence=_sentence(name, noun, status, total, users, ratio, tolerance, log_e, log_threshold),
         stable_total=total.stable_total,
         stable_bad=total.stable_bad,
         canary_total=total.canary_total,
@@ -114,13 +115,17 @@ def risk_ratio(slices: Iterable[BinaryCounts]) -> float | None:
 
 def _advance(memory: ExactTest, now: CountsBySlice, tolerance: float) -> None:
     for key, counts in now.items():
-        news = counts.plus(memory.before.get(key, BinaryCounts()), -1)
-        if news != BinaryCounts():
-            ratios = log_likelihood_ratios(
-                news.canary_total, news.canary_bad, news.stable_total, news.stable_bad, tolerance
-            )
-            memory.log_ratios = tuple(map(sum, zip(memory.log_ratios, ratios, strict=True)))
-    memory.before = dict(now)
+        news = since(memory.before.get(key, BinaryCounts()), counts)
+        if news is not None:
+            memory.before[key] = counts
+            _multiply(memory, news, tolerance)
+
+
+def _multiply(test: ExactTest, slice_: BinaryCounts, tolerance: float) -> None:
+    ratios = log_likelihood_ratios(
+        slice_.canary_total, slice_.canary_bad, slice_.stable_total, slice_.stable_bad, tolerance
+    )
+    test.log_ratios = tuple(map(sum, zip(test.log_ratios, ratios, strict=True)))
 
 
 def _log_e_failing_users(failing: UnitTable[Shares], tolerance: float) -> float:
@@ -138,13 +143,10 @@ def _log_e_first_outcomes(first: UnitTable[FirstOutcome], watermark: float, tole
     total = _sum(slices.values())
     if 2 * total.canary_bad < total.canary_total:
         return 0.0
-    memory = ExactTest()
+    test = ExactTest()
     for counts in slices.values():
-        ratios = log_likelihood_ratios(
-            counts.canary_total, counts.canary_bad, counts.stable_total, counts.stable_bad, tolerance
-        )
-        memory.log_ratios = tuple(map(sum, zip(memory.log_ratios, ratios, strict=True)))
-    return log_mean_exp(memory.log_ratios) + log_sampling_weight(first.level)
+        _multiply(test, counts, tolerance)
+    return log_mean_exp(test.log_ratios) + log_sampling_weight(first.level)
 
 
 def _sum(parts: Iterable[BinaryCounts]) -> BinaryCounts:
@@ -169,7 +171,6 @@ def _status(failed: bool, total: BinaryCounts) -> FindingStatus:
 def _sentence(
     name: str,
     noun: str,
-    role: str,
     status: FindingStatus,
     total: BinaryCounts,
     users: tuple[int, int],
@@ -190,7 +191,6 @@ def _sentence(
         f"{wording.percent(total.stable_bad, total.stable_total)} on stable "
         f"({total.stable_bad:,} of {total.stable_total:,})"
     )
-    compared = "" if ratio is None else f", {wording.times(ratio)} as often where {tolerance:g} is tolerated"
+    compared = "" if ratio is None else f", {wording.as_often(ratio)} where {tolerance:g} is tolerated"
     evidence = f"; evidence {wording.odds(log_e)}, alarm from {wording.odds(log_threshold)}"
-    move = {"rollback": ": rolled back", "hold": ": held"}[role] if status is FindingStatus.FAIL else ""
-    return f"{numbers}{compared}{evidence}{move}"
+    return f"{numbers}{compared}{evidence}"

@@ -5,50 +5,65 @@ It has no error control. A test by users can never decide from one user, nor wit
 
 from __future__ import annotations
 
-from ..metrics.run_totals import BinaryCounts
+from ..metrics.run_totals import BinaryCounts, CountsBySlice
 from . import wording
 from .finding import Finding, FindingStatus
-from .memory import Streak
+from .memory import Streak, since
 
 CONSECUTIVE_FAILURES = 20
 
 
-def trip(now: BinaryCounts, streak: Streak) -> Finding | None:
+def trip(slices: CountsBySlice, streak: Streak) -> Finding | None:
     """Return a failing finding when the canary fails always, else None; bring *streak* up to date.
 
     It trips when the canary has failed in each of its first 20 answers or more while stable is healthy (at most half
-    of its answers failed), and, where stable has no traffic, after 20 failures in a row.
+    of its answers failed), and, in stages where stable has no traffic, after 20 failures in a row.
     """
-    news = now.plus(streak.before, -1)
-    streak.before = now
-    _follow(streak, news)
+    _follow(streak, slices)
+    now = _sum(slices)
     from_the_start = now.canary_bad == now.canary_total >= CONSECUTIVE_FAILURES
-    healthy = 2 * now.stable_bad <= now.stable_total
-    alone = streak.canary_failures >= CONSECUTIVE_FAILURES and not streak.stable_total
-    if not (alone or (from_the_start and healthy)):
-        return None
-    failures = now.canary_bad if from_the_start else streak.canary_failures
-    stable = (
-        f"{wording.percent(now.stable_bad, now.stable_total)} of stable's {wording.answers(now.stable_total)} failed"
-        if now.stable_total and not alone
-        else "stable has no traffic to compare with"
-    )
-    which = "each of the canary's" if from_the_start else "each of the canary's last"
+    if from_the_start and 2 * now.stable_bad <= now.stable_total:
+        return _finding(f"each of the canary's {wording.answers(now.canary_bad)} failed, {_stable(now)}", now)
+    if streak.canary_failures >= CONSECUTIVE_FAILURES:
+        last = wording.answers(streak.canary_failures)
+        return _finding(f"each of the canary's last {last} failed, {_stable(BinaryCounts())}", now)
+    return None
+
+
+def _follow(streak: Streak, slices: CountsBySlice) -> None:
+    for key, now in slices.items():
+        news = since(streak.before.get(key, BinaryCounts()), now)
+        if news is None:
+            continue
+        streak.before[key] = now
+        if news.canary_total > news.canary_bad:
+            streak.canary_failures = 0
+        elif not now.stable_total:
+            streak.canary_failures += news.canary_bad
+
+
+def _sum(slices: CountsBySlice) -> BinaryCounts:
+    total = BinaryCounts()
+    for counts in slices.values():
+        total = total.plus(counts)
+    return total
+
+
+def _stable(now: BinaryCounts) -> str:
+    if not now.stable_total:
+        return "stable has no traffic to compare with"
+    answers = wording.answers(now.stable_total)
+    return f"{wording.percent(now.stable_bad, now.stable_total)} of stable's {answers} failed"
+
+
+def _finding(what: str, now: BinaryCounts) -> Finding:
     return Finding(
         guardrail="breaker",
         role="rollback",
         status=FindingStatus.FAIL,
-        sentence=f"breaker: {which} {wording.answers(failures)} failed, {stable}: rolled back",
+        sentence=f"breaker: {what}",
         stable_total=now.stable_total,
         stable_bad=now.stable_bad,
         canary_total=now.canary_total,
         canary_bad=now.canary_bad,
     )
-
-
-def _follow(streak: Streak, news: BinaryCounts) -> None:
-    if news.canary_total > news.canary_bad:
-        streak.canary_failures = streak.stable_total = 0
-    else:
-        streak.canary_failures += news.canary_bad
-        streak.stable_total += news.stable_total if streak.canary_failures else 0

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
+from ..plan.reading import require_entry
+
 
 class FindingStatus(str, Enum):
     """What the evidence says of one guardrail."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105
     """Shown to be no worse than tolerated."""
     FAIL = "fail"
     """Evidence, at the guardrail's alpha, that the canary is worse than tolerated."""
@@ -60,16 +63,29 @@ class Finding:
     alpha: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return every field under its own name."""
-        return {**asdict(self), "status": self.status.value}
+        """Return every field under its own name; an infinite number, which JSON does not have, as the text ``inf``."""
+        numbers = {name: _number_to_json(getattr(self, name)) for name in _NUMBERS}
+        return {**asdict(self), **numbers, "status": self.status.value}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Finding:
         """Read what :meth:`to_json` wrote; unknown keys are ignored.
 
         Raises:
-            ValueError: The status is unknown.
-            TypeError: A field without a default is missing.
+            ValueError: A field without a default is missing, the status is unknown, or a number is none.
         """
-        known = {name: data[name] for name in cls.__slots__ if name in data}
-        return cls(**{**known, "status": FindingStatus(data["status"])})
+        known: dict[str, Any] = {name: data[name] for name in cls.__slots__ if name in data}
+        for name in ("guardrail", "role", "status", "sentence"):
+            require_entry("finding", data, name)
+        for name in _NUMBERS:
+            if known.get(name) is not None:
+                known[name] = float(known[name])
+        known["status"] = FindingStatus(known["status"])
+        return cls(**known)
+
+
+_NUMBERS = ("ratio", "tolerance", "log_e_value", "log_threshold", "alpha")
+
+
+def _number_to_json(value: float | None) -> float | str | None:
+    return value if value is None or math.isfinite(value) else str(value)

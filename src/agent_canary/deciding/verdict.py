@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from ..plan.reading import require_entry
 from .finding import Finding, FindingStatus
 
 
@@ -45,10 +46,10 @@ class Verdict:
         """Read what :meth:`to_json` wrote; unknown keys are ignored.
 
         Raises:
-            ValueError: An action or a status is unknown.
+            ValueError: A part is missing, or an action or a status is unknown.
         """
-        findings = tuple(Finding.from_json(finding) for finding in data["findings"])
-        return cls(AutoAction(data["action"]), data["sentence"], findings)
+        action, sentence, findings = (require_entry("verdict", data, key) for key in ("action", "sentence", "findings"))
+        return cls(AutoAction(action), sentence, tuple(Finding.from_json(finding) for finding in findings))
 
 
 def decide(findings: Sequence[Finding], required: frozenset[str], unmet: Sequence[str], stage: str) -> Verdict:

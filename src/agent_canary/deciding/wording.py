@@ -5,11 +5,6 @@ from __future__ import annotations
 import math
 
 
-def count(number: float) -> str:
-    """``4,190``."""
-    return f"{round(number):,}"
-
-
 def percent(part: float, whole: float) -> str:
     """``3.3 %``, with enough digits to see a small one; ``–`` of nothing."""
     if not whole:
@@ -19,9 +14,11 @@ def percent(part: float, whole: float) -> str:
     return f"{share:.{digits}f} %"
 
 
-def times(ratio: float) -> str:
-    """``3.4 times``; ``times without bound`` where the other never did."""
-    return "infinitely" if math.isinf(ratio) else f"{ratio:.2g} times" if ratio < 10 else f"{ratio:,.0f} times"
+def as_often(ratio: float) -> str:
+    """``3.4 times as often``; ``infinitely more often`` where the other never did."""
+    if math.isinf(ratio):
+        return "infinitely more often"
+    return f"{ratio:.2g} times as often" if ratio < 10 else f"{ratio:,.0f} times as often"
 
 
 def odds(log_value: float) -> str:

@@ -1,19 +1,21 @@
 """A mergeable histogram of bounded size: latencies and other non-negative values.
 
 The buckets are those of OpenTelemetry's exponential histogram (metrics data model, "ExponentialHistogram") at scale 6:
-bucket *i* holds the values in (b^i, b^(i+1)] with b = 2^(1/64), so the geometric middle of a bucket is within 0.54 % of
-every value in it. The scale never changes, so histograms of any two workers merge by adding their buckets.
+each holds the values in (b^(k-1), b^k] with b = 2^(1/64), so its geometric middle is within 0.54 % of every value in
+it. A bucket is called by its *bound* k here, and by its index k - 1 in OpenTelemetry. The scale never changes, so
+histograms of any two workers merge by adding their buckets.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from math import ceil, log2
-from typing import Any, cast
+from typing import Any
 
 from ..errors import require_count, require_fraction, require_non_negative
+from .reading import integers_of, part_of
 
 SCALE = 6
 BUCKETS_PER_OCTAVE = 2**SCALE
@@ -24,9 +26,9 @@ ZERO_THRESHOLD = 2.0**-20
 LARGEST_VALUE = 2.0**30
 """Values above this one count as this one: in milliseconds, twelve days."""
 
-# One below -20 * 64: the logarithm of a value just above ZERO_THRESHOLD may round down to it.
-LOWEST_INDEX = -20 * BUCKETS_PER_OCTAVE - 1
-HIGHEST_INDEX = 30 * BUCKETS_PER_OCTAVE - 1
+# Not one above -20 * 64: the logarithm of a value just above ZERO_THRESHOLD may round down to it.
+LOWEST_BOUND = -20 * BUCKETS_PER_OCTAVE
+HIGHEST_BOUND = 30 * BUCKETS_PER_OCTAVE
 
 
 class Histogram:
@@ -60,8 +62,8 @@ class Histogram:
 
     @property
     def buckets(self) -> dict[int, int]:
-        """A copy of the counts by bucket index, ascending, without empty buckets and zeros."""
-        return dict(sorted(self._buckets.items()))
+        """A copy of the counts by OpenTelemetry's bucket index, ascending, without empty buckets and zeros."""
+        return {bound - 1: count for bound, count in sorted(self._buckets.items())}
 
     def record_many(self, values: Iterable[float]) -> None:
         """Record all values, or none of them.
@@ -69,10 +71,9 @@ class Histogram:
         Raises:
             ValueError: One of the values is no number, NaN, infinite or negative.
         """
-        batch = list(map(float, values))
-        if not all(map(math.isfinite, batch)) or min(batch, default=0.0) < 0.0:
-            for value in batch:
-                require_non_negative("value", value)
+        batch = list(values)
+        if not set(map(type, batch)) <= {float} or not all(map(math.isfinite, batch)) or min(batch, default=0.0) < 0.0:
+            batch = [require_non_negative("value", value) for value in batch]
         self.record_checked(batch)
 
     def record_checked(self, values: list[float]) -> None:
@@ -82,16 +83,16 @@ class Histogram:
             values = [min(value, LARGEST_VALUE) for value in values]
             total = sum(values)
         # The hottest lines of the library: a comprehension of C functions, counted in C.
-        indices = [ceil(64.0 * log2(value) - 1.0) for value in values if value > ZERO_THRESHOLD]
-        self._buckets.update(indices)
-        self._zeros += len(values) - len(indices)
+        bounds = [ceil(64.0 * log2(value)) for value in values if value > ZERO_THRESHOLD]
+        self._buckets.update(bounds)
+        self._zeros += len(values) - len(bounds)
         self._sum += total
 
     def merge(self, other: Histogram) -> None:
         """Add what *other* recorded."""
         buckets = self._buckets
-        for index, count in other._buckets.items():
-            buckets[index] += count
+        for bound, count in other._buckets.items():
+            buckets[bound] += count
         self._zeros += other._zeros
         self._sum += other._sum
 
@@ -102,12 +103,12 @@ class Histogram:
             ValueError: *earlier* holds values that this histogram does not; nothing is changed.
         """
         buckets = self._buckets
-        if earlier._zeros > self._zeros or any(buckets[index] < count for index, count in earlier._buckets.items()):
+        if earlier._zeros > self._zeros or any(buckets[bound] < count for bound, count in earlier._buckets.items()):
             raise ValueError(f"earlier must be a past state of this histogram {self!r}, got {earlier!r}")
-        for index, count in earlier._buckets.items():
-            buckets[index] -= count
-            if not buckets[index]:
-                del buckets[index]
+        for bound, count in earlier._buckets.items():
+            buckets[bound] -= count
+            if not buckets[bound]:
+                del buckets[bound]
         self._zeros -= earlier._zeros
         self._sum = max(0.0, self._sum - earlier._sum) if self.count else 0.0
 
@@ -124,17 +125,17 @@ class Histogram:
         seen = self._zeros
         if seen >= rank:
             return 0.0
-        for index, count in sorted(self._buckets.items()):
+        for bound, count in sorted(self._buckets.items()):
             seen += count
             if seen >= rank:
-                return middle_of(index)
+                return middle_of(bound)
         return 0.0
 
     def count_above(self, threshold: float) -> int:
         """Return how many values lie in buckets above the one that holds *threshold*.
 
-        Exact when *threshold* is the upper bound of a bucket. Values that share the threshold's bucket are not counted,
-        so what is at most 1.1 % above it may be missing, and nothing at or below it is counted.
+        Exact when *threshold* is the :func:`upper_bound_of` a bucket. Values that share the threshold's bucket are not
+        counted, so what is at most 1.1 % above it may be missing, and nothing at or below it is counted.
 
         Raises:
             ValueError: *threshold* is NaN, infinite or negative.
@@ -142,8 +143,8 @@ class Histogram:
         threshold = require_non_negative("threshold", threshold)
         if threshold <= ZERO_THRESHOLD:
             return self._buckets.total()
-        limit = index_of(threshold)
-        return sum(count for index, count in self._buckets.items() if index > limit)
+        limit = bound_of(threshold)
+        return sum(count for bound, count in self._buckets.items() if bound > limit)
 
     def copy(self) -> Histogram:
         """Return an independent histogram with the same contents."""
@@ -155,13 +156,12 @@ class Histogram:
 
     def to_json(self) -> dict[str, Any]:
         """Return the contents as an object that :func:`json.dumps` accepts."""
-        buckets = self.buckets
         return {
             "scale": SCALE,
             "zeros": self._zeros,
             "sum": self._sum,
-            "indices": list(buckets),
-            "counts": list(buckets.values()),
+            "bounds": list(self._buckets),
+            "counts": list(self._buckets.values()),
         }
 
     @classmethod
@@ -174,12 +174,12 @@ class Histogram:
         scale = part_of(data, "scale")
         if scale != SCALE:
             raise ValueError(f"histogram scale must be {SCALE}, got {scale!r}")
-        indices = _integers("histogram indices", part_of(data, "indices"), LOWEST_INDEX, HIGHEST_INDEX)
-        counts = _integers("histogram counts", part_of(data, "counts"), 1, None)
-        if not len(set(indices)) == len(indices) == len(counts):
-            raise ValueError(f"histogram indices must be distinct and as many as counts, got {indices} and {counts}")
+        bounds = integers_of("histogram bounds", part_of(data, "bounds"), LOWEST_BOUND, HIGHEST_BOUND)
+        counts = integers_of("histogram counts", part_of(data, "counts"), 1)
+        if not len(set(bounds)) == len(bounds) == len(counts):
+            raise ValueError(f"histogram bounds must be distinct and as many as counts, got {bounds} and {counts}")
         histogram = cls()
-        histogram._buckets = Counter(dict(zip(indices, counts, strict=True)))
+        histogram._buckets = Counter(dict(zip(bounds, counts, strict=True)))
         histogram._zeros = require_count("histogram zeros", part_of(data, "zeros"))
         histogram._sum = require_non_negative("histogram sum", part_of(data, "sum"))
         return histogram
@@ -193,39 +193,21 @@ class Histogram:
         return f"<Histogram of {self.count} values, sum {self._sum:g}, p50 {self.quantile(0.5):g}>"
 
 
-def index_of(value: float) -> int:
-    """Return the index of the bucket of a *value* above :data:`ZERO_THRESHOLD`."""
-    return ceil(BUCKETS_PER_OCTAVE * log2(min(value, LARGEST_VALUE)) - 1.0)
+def bound_of(value: float) -> int:
+    """Return the bound of the bucket of a *value* above :data:`ZERO_THRESHOLD`: 64 times its binary logarithm, up."""
+    return ceil(64.0 * log2(min(value, LARGEST_VALUE)))
 
 
-def upper_bound_of(index: int) -> float:
-    """Return the largest value of a bucket, which belongs to it."""
-    return math.exp2((index + 1) / BUCKETS_PER_OCTAVE)
+def upper_bound_of(bound: int) -> float:
+    """Return the largest value that :func:`bound_of` puts into a bucket."""
+    value = math.exp2(bound / BUCKETS_PER_OCTAVE)
+    while bound_of(value) > bound:
+        value = math.nextafter(value, 0.0)
+    while bound_of(above := math.nextafter(value, math.inf)) == bound < HIGHEST_BOUND:
+        value = above
+    return value
 
 
-def middle_of(index: int) -> float:
-    """Return the geometric middle of a bucket's bounds."""
-    return math.exp2((index + 0.5) / BUCKETS_PER_OCTAVE)
-
-
-def part_of(data: object, name: str) -> Any:
-    """Return one part of an object read from JSON.
-
-    Raises:
-        ValueError: *data* is no object, or lacks the part.
-    """
-    if not isinstance(data, Mapping) or name not in data:
-        raise ValueError(f"data must be an object with {name!r}, got {data!r}")
-    return cast("Mapping[str, Any]", data)[name]
-
-
-def _integers(name: str, values: object, lowest: int, highest: int | None) -> list[int]:
-    """Return a list of integers as it is, checked by C functions: a hundred workers' histograms are read at a time."""
-    if isinstance(values, list):
-        numbers = cast("list[int]", values)
-        if set(map(type, numbers)) <= {int} and (
-            not numbers or (min(numbers) >= lowest and (highest is None or max(numbers) <= highest))
-        ):
-            return numbers
-    allowed = f">= {lowest}" if highest is None else f"in [{lowest}, {highest}]"
-    raise ValueError(f"{name} must be a list of integers {allowed}, got {values!r}")
+def middle_of(bound: int) -> float:
+    """Return the geometric middle of a bucket."""
+    return math.exp2((bound - 0.5) / BUCKETS_PER_OCTAVE)

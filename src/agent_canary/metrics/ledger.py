@@ -11,22 +11,27 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
-from operator import attrgetter
+from itertools import compress, groupby
+from operator import attrgetter, not_
 from typing import Protocol
 
+from .arms import Arms, SliceKey
+from .histogram import Histogram
 from .outcome import Outcome
-from .run_totals import Arms, FirstRequest, RunTotals, SliceKey
+from .run_totals import FirstRequest, RunTotals, Timed
 from .totals import Totals
+from .window import FAILED_ZERO, signed
 
 _FOLD_AT = 4096
 _MAX_OPEN_SLICES = 128
 _MAX_FAILURE_REASONS = 50
 
-Window = list[tuple[bool, float]]
+Window = list[float]
+"""Signed latencies (see :mod:`.window`) of what succeeded or failed, in the order of assignment."""
 
 _SUCCEEDED, _FAILED, _CANCELLED = Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELLED
 _traffic_of = attrgetter("traffic")
+_is_evidence = attrgetter("is_evidence")
 
 
 class Slice:
@@ -48,7 +53,7 @@ class Slice:
         self.settled = False
 
 
-class Decided(Protocol):
+class Decided(Timed, Protocol):
     """What the requests of a group were decided by."""
 
     @property
@@ -75,7 +80,9 @@ class Entry(FirstRequest, Protocol):
     @property
     def traffic(self) -> Decided: ...
     @property
-    def started_at(self) -> float: ...
+    def unit(self) -> int | None: ...
+    @property
+    def stage_idx(self) -> int: ...
     @property
     def is_evidence(self) -> bool: ...
     @property
@@ -91,8 +98,8 @@ class Ledger:
     Args:
         monotonic: Reads monotonic seconds.
         horizon: Seconds after which an open assignment counts as failed.
-        book: Called with one assignment of a group of the same arm and traffic, the group's totals, and its
-            (success, latency in ms) pairs in order: everything that ended, evidence or not.
+        book: Called with one assignment of a group of the same arm and traffic, the group's totals, and its signed
+            latencies in order: everything that ended, evidence or not.
     """
 
     def __init__(self, run: int, opening: Slice, monotonic: Callable[[], float], horizon: float, book: Book) -> None:
@@ -176,8 +183,10 @@ class Ledger:
     def _fold(self) -> None:
         take = self._arrivals.popleft
         entries = self._open + [take() for _ in range(len(self._arrivals))]
-        ended = [entry for entry in entries if entry.outcome is not None]
-        still_open = [entry for entry in entries if entry.outcome is None] if len(ended) < len(entries) else []
+        # Each outcome is looked at once: one that came between two looks would be lost, or booked twice.
+        has_ended = [entry.outcome is not None for entry in entries]
+        ended = list(compress(entries, has_ended))
+        still_open = list(compress(entries, map(not_, has_ended))) if len(ended) < len(entries) else []
         for traffic, group in groupby(ended, _traffic_of):
             if traffic.run == self.totals.run:
                 self._fold_group(list(group))
@@ -194,25 +203,23 @@ class Ledger:
 
     def _fold_arm(self, arm: list[Entry], is_canary: bool) -> None:
         finished = [entry for entry in arm if entry.outcome is not _CANCELLED]
-        window = [(entry.outcome is _SUCCEEDED, (entry.ended_at - entry.started_at) * 1000.0) for entry in finished]
+        latencies = _latencies(finished)
         failed = [entry for entry in finished if entry.outcome is _FAILED]
-        totals = _totals_of(arm, window, len(failed))
+        totals = _totals_of(arm, latencies, len(failed))
         self._note_failures(failed, is_canary)
-        self._book(arm[0], totals, window)
+        self._book(arm[0], totals, _signed(finished, latencies) if failed else latencies)
         self._add_evidence(arm, finished, failed, totals)
 
-    def _add_evidence(
-        self, arm: list[Entry], finished: list[Entry], failed: list[Entry], totals: Totals
-    ) -> None:
+    def _add_evidence(self, arm: list[Entry], finished: list[Entry], failed: list[Entry], totals: Totals) -> None:
         slice_ = arm[0].traffic.slice
         if slice_.settled:
             return
-        if not all(entry.is_evidence for entry in arm):
+        if not all(map(_is_evidence, arm)):
             arm = [entry for entry in arm if entry.is_evidence]
             finished = [entry for entry in finished if entry.is_evidence]
             failed = [entry for entry in failed if entry.is_evidence]
-            pairs = [(entry.outcome is _SUCCEEDED, (entry.ended_at - entry.started_at) * 1000.0) for entry in finished]
-            totals = _totals_of(arm, pairs, len(failed))
+            latencies = _latencies(finished)
+            totals = _totals_of(arm, latencies, len(failed))
             if not arm:
                 return
         is_canary = arm[0].is_canary
@@ -226,8 +233,9 @@ class Ledger:
         for entry in expired:
             if entry.traffic.run != self.totals.run:
                 continue
-            totals = Totals(failed=1, timed_out=1)
-            self._book(entry, totals, [(False, self._horizon * 1000.0)])
+            latency_ms = self._horizon * 1000.0
+            totals = Totals(failed=1, timed_out=1, latency=Histogram([latency_ms]))
+            self._book(entry, totals, [FAILED_ZERO - latency_ms])
             self._note_failures([entry], entry.is_canary)
             slice_ = entry.traffic.slice
             if entry.is_evidence and entry.unit is not None and not slice_.settled:
@@ -239,24 +247,37 @@ class Ledger:
     def _note_failures(self, failed: Sequence[Entry], is_canary: bool) -> None:
         reasons = self.failure_reasons[is_canary]
         for entry in failed:
-            reason = (entry.details and entry.details.failure) or ("timed out" if entry.outcome is None else "failed")
+            told = None if entry.details is None else entry.details.failure
+            reason = told or ("timed out" if entry.outcome is None else "failed")
             if reason in reasons or len(reasons) < _MAX_FAILURE_REASONS:
                 reasons[reason] += 1
 
 
-def _totals_of(arm: Sequence[Entry], window: Iterable[tuple[bool, float]], failed: int) -> Totals:
-    latencies = [latency for _, latency in window]
-    totals = Totals(
-        succeeded=len(latencies) - failed, failed=failed, cancelled=len(arm) - len(latencies)
-    )
-    totals.latency.record_many(latencies)
-    for entry in arm:
-        details = entry.details
-        if details is None:
-            continue
+def _latencies(finished: Sequence[Entry]) -> list[float]:
+    """Milliseconds; a clock that a user passed, such as time.time, may have gone back: that is no time at all."""
+    latencies = [(entry.ended_at - entry.started_at) * 1000.0 for entry in finished]
+    return latencies if min(latencies, default=0.0) >= 0.0 else [max(0.0, latency) for latency in latencies]
+
+
+def _signed(finished: Sequence[Entry], latencies: Sequence[float]) -> Window:
+    return signed(zip([entry.outcome is _SUCCEEDED for entry in finished], latencies, strict=True))
+
+
+def _totals_of(arm: Sequence[Entry], latencies: list[float], failed: int) -> Totals:
+    totals = Totals(succeeded=len(latencies) - failed, failed=failed, cancelled=len(arm) - len(latencies))
+    totals.latency.record_checked(latencies)
+    reports = [(entry.started_at, details) for entry in arm if (details := entry.details) is not None]
+    if reports:
+        _add_reports(totals, reports)
+    return totals
+
+
+def _add_reports(totals: Totals, reports: Iterable[tuple[float, Reported]]) -> None:
+    first_tokens: list[float] = []
+    for started_at, details in reports:
         totals.input_tokens += details.input_tokens
         totals.output_tokens += details.output_tokens
         totals.cost_usd += details.cost_usd
         if details.first_token_at is not None:
-            totals.first_token.record_many([(details.first_token_at - entry.started_at) * 1000.0])
-    return totals
+            first_tokens.append(max(0.0, (details.first_token_at - started_at) * 1000.0))
+    totals.first_token.record_many(first_tokens)

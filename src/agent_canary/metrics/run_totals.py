@@ -2,91 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, Protocol, TypeVar
 
+from ..errors import require_count, require_non_negative
+from .arms import Arms, BinaryCounts, CountsBySlice, SliceKey, merge_arms, merge_counts
 from .outcome import Outcome
+from .reading import list_of, object_of, part_of, row_of
 from .totals import Totals
+from .unit_json import failing_from_json, failing_to_json, first_from_json, first_to_json
 from .units import FirstOutcome, Shares, UnitTable, failing_units, first_outcomes
 
+S = TypeVar("S")
 
-class SliceKey(NamedTuple):
-    """What the assignments of a slice were decided by: the stage, and the canary's share of keys."""
+__all__ = ["Arms", "BinaryCounts", "CountsBySlice", "FirstRequest", "RunTotals", "SliceKey", "merged"]
 
-    stage_idx: int
-    share: float
+FORMAT = 1
+"""The format of :meth:`RunTotals.to_json`: another one is refused, since workers of two releases share a store."""
 
 
-@dataclass(slots=True)
-class Arms:
-    """The totals of both versions over the same assignments in time."""
-
-    stable: Totals = field(default_factory=Totals)
-    canary: Totals = field(default_factory=Totals)
-
-    def of(self, is_canary: bool) -> Totals:
-        """The totals of one arm."""
-        return self.canary if is_canary else self.stable
+class Timed(Protocol):
+    """What tells the wall time of requests."""
 
     @property
-    def is_empty(self) -> bool:
-        """Whether nothing is known of either arm."""
-        return self.stable == Totals() and self.canary == Totals()
-
-    def merge(self, other: Arms) -> None:
-        """Add the totals of *other*."""
-        self.stable.merge(other.stable)
-        self.canary.merge(other.canary)
-
-    def copy(self) -> Arms:
-        """An independent copy."""
-        return Arms(self.stable.copy(), self.canary.copy())
-
-
-@dataclass(slots=True)
-class BinaryCounts:
-    """How many 0/1 outcomes each arm had, and how many of them were the bad one."""
-
-    canary_total: int = 0
-    canary_bad: int = 0
-    stable_total: int = 0
-    stable_bad: int = 0
-
-    def add(self, is_canary: bool, total: int, bad: int) -> None:
-        """Add outcomes of one arm."""
-        if is_canary:
-            self.canary_total += total
-            self.canary_bad += bad
-        else:
-            self.stable_total += total
-            self.stable_bad += bad
-
-    def plus(self, other: BinaryCounts, sign: int = 1) -> BinaryCounts:
-        """Return the sum, or with ``sign=-1`` the difference."""
-        return BinaryCounts(
-            self.canary_total + sign * other.canary_total,
-            self.canary_bad + sign * other.canary_bad,
-            self.stable_total + sign * other.stable_total,
-            self.stable_bad + sign * other.stable_bad,
-        )
-
-    @classmethod
-    def of_arms(cls, arms: Arms) -> BinaryCounts:
-        """Failures among the answers of both arms."""
-        return cls(arms.canary.total, arms.canary.failed, arms.stable.total, arms.stable.failed)
-
-
-CountsBySlice = dict[SliceKey, BinaryCounts]
+    def wall_offset(self) -> float: ...
 
 
 class FirstRequest(Protocol):
     """What a request tells of its unit's first outcome."""
 
     @property
-    def unit(self) -> int | None: ...
+    def digest(self) -> bytes | None: ...
     @property
-    def wall_started_at(self) -> float: ...
+    def started_at(self) -> float: ...
+    @property
+    def traffic(self) -> Timed: ...
     @property
     def stage_idx(self) -> int: ...
     @property
@@ -113,10 +65,10 @@ class RunTotals:
 
     run: int
     watermark: float = 0.0
-    keyed: dict[SliceKey, Arms] = field(default_factory=dict)
-    unkeyed: dict[SliceKey, Arms] = field(default_factory=dict)
-    scored: dict[str, CountsBySlice] = field(default_factory=dict)
-    failing: dict[str, UnitTable[Shares]] = field(default_factory=dict)
+    keyed: dict[SliceKey, Arms] = field(default_factory=dict[SliceKey, Arms])
+    unkeyed: dict[SliceKey, Arms] = field(default_factory=dict[SliceKey, Arms])
+    scored: dict[str, CountsBySlice] = field(default_factory=dict[str, CountsBySlice])
+    failing: dict[str, UnitTable[Shares]] = field(default_factory=dict[str, UnitTable[Shares]])
     first: UnitTable[FirstOutcome] = field(default_factory=first_outcomes)
 
     def add_failing(self, name: str, share: float, units: Iterable[tuple[int, bool]]) -> None:
@@ -127,28 +79,28 @@ class RunTotals:
 
     def add_first_outcomes(self, requests: Iterable[FirstRequest]) -> None:
         """Note requests of which some may be their unit's first; one without an outcome has timed out."""
+        # Bytes against bytes, and no property: these lines run for every request.
         first = self.first
-        limit = first.limit
+        limit, known_of, number_of = first.limit_bytes, first.live.get, int.from_bytes
         for request in requests:
-            unit = request.unit
-            if unit is None or unit >= limit:
+            digest = request.digest
+            if digest is None or (tail := digest[8:]) >= limit:
                 continue
-            known = first.get(unit)
-            assigned_at = request.wall_started_at
+            unit = number_of(tail, "big")
+            known = known_of(unit)
+            assigned_at = request.started_at + request.traffic.wall_offset
             if known is None or assigned_at < known[0]:
                 failed = request.outcome is None or request.outcome is Outcome.FAILED
                 first.put(unit, (assigned_at, request.stage_idx, request.traffic_share, request.is_canary, failed))
-                limit = first.limit
+                limit, known_of = first.limit_bytes, first.live.get
 
     def merge(self, other: RunTotals) -> None:
         """Add another worker's; the watermark is the earlier one."""
         self.watermark = min(self.watermark, other.watermark)
-        _merge_arms(self.keyed, other.keyed)
-        _merge_arms(self.unkeyed, other.unkeyed)
+        merge_arms(self.keyed, other.keyed)
+        merge_arms(self.unkeyed, other.unkeyed)
         for name, slices in other.scored.items():
-            mine = self.scored.setdefault(name, {})
-            for key, counts in slices.items():
-                mine[key] = mine.get(key, BinaryCounts()).plus(counts)
+            merge_counts(self.scored.setdefault(name, {}), slices)
         for name, table in other.failing.items():
             self.failing.setdefault(name, failing_units()).merge(table)
         self.first.merge(other.first)
@@ -181,16 +133,59 @@ class RunTotals:
 
     def failing_table(self, name: str) -> UnitTable[Shares]:
         """The units that had a bad outcome of *name*; empty when none had."""
-        return self.failing.get(name) or failing_units()
+        table = self.failing.get(name)
+        return failing_units() if table is None else table
 
     def unkeyed_outcomes(self) -> CountsBySlice:
         """Failures of requests without a key, by stage and share."""
         return {key: BinaryCounts.of_arms(arms) for key, arms in self.unkeyed.items()}
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the contents as an object that :func:`json.dumps` accepts; a watermark of plus infinity is null."""
+        return {
+            "format": FORMAT,
+            "run": self.run,
+            "watermark": None if self.watermark == math.inf else self.watermark,
+            "keyed": [[*key, arms.to_json()] for key, arms in self.keyed.items()],
+            "unkeyed": [[*key, arms.to_json()] for key, arms in self.unkeyed.items()],
+            "scored": {
+                name: [[*key, counts.to_json()] for key, counts in slices.items()]
+                for name, slices in self.scored.items()
+            },
+            "failing": {name: failing_to_json(table) for name, table in self.failing.items()},
+            "first": first_to_json(self.first),
+        }
 
-def _merge_arms(mine: dict[SliceKey, Arms], others: Mapping[SliceKey, Arms]) -> None:
-    for key, arms in others.items():
-        mine.setdefault(key, Arms()).merge(arms)
+    @classmethod
+    def from_json(cls, data: object) -> RunTotals:
+        """Return the totals that :meth:`to_json` described.
+
+        Raises:
+            ValueError: The format is another one, or a part is missing or not what :meth:`to_json` writes.
+        """
+        if part_of(data, "format") != FORMAT:
+            raise ValueError(f"format of run totals must be {FORMAT}, got {part_of(data, 'format')!r}")
+        watermark = part_of(data, "watermark")
+        totals = cls(
+            run=require_count("run", part_of(data, "run")),
+            watermark=math.inf if watermark is None else require_non_negative("watermark", watermark),
+            keyed=_slices("keyed", part_of(data, "keyed"), Arms.from_json),
+            unkeyed=_slices("unkeyed", part_of(data, "unkeyed"), Arms.from_json),
+            first=first_from_json(part_of(data, "first")),
+        )
+        for name, slices in object_of("scored", part_of(data, "scored")).items():
+            totals.scored[name] = _slices(name, slices, BinaryCounts.from_json)
+        for name, table in object_of("failing", part_of(data, "failing")).items():
+            totals.failing[name] = failing_from_json(table)
+        return totals
+
+
+def _slices(what: str, data: object, read: Callable[[object], S]) -> dict[SliceKey, S]:
+    rows = [row_of("a slice", ("stage_idx", "share", "contents"), row) for row in list_of(what, data)]
+    slices = {SliceKey.checked(stage_idx, share): read(contents) for stage_idx, share, contents in rows}
+    if len(slices) < len(rows):
+        raise ValueError(f"{what} must have each slice once, got {[row[:2] for row in rows]}")
+    return slices
 
 
 def merged(parts: Iterable[RunTotals], run: int) -> RunTotals:
@@ -200,5 +195,3 @@ def merged(parts: Iterable[RunTotals], run: int) -> RunTotals:
         if part.run == run:
             total.merge(part)
     return total
-
-

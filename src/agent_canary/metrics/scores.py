@@ -7,7 +7,8 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .run_totals import BinaryCounts, CountsBySlice, RunTotals, SliceKey
+from .arms import BinaryCounts, CountsBySlice, SliceKey, merge_counts
+from .run_totals import RunTotals
 
 _BIN_SECONDS = 1.0
 _REMEMBERED = 4096
@@ -28,8 +29,8 @@ class ScoreRule:
 
 @dataclass(slots=True)
 class _Bin:
-    counts: CountsBySlice = field(default_factory=dict)
-    failing: list[tuple[float, int, bool]] = field(default_factory=list)
+    counts: CountsBySlice = field(default_factory=dict[SliceKey, BinaryCounts])
+    failing: list[tuple[float, int, bool]] = field(default_factory=list[tuple[float, int, bool]])
 
 
 class ScoreBook:
@@ -79,16 +80,12 @@ class ScoreBook:
         with self._lock:
             for name, rule in self.rules.items():
                 self._settled_before[name] = max(self._settled_before[name], now - rule.horizon - _BIN_SECONDS)
-            due = [
-                which for which in self._bins if (which[1] + 1) * _BIN_SECONDS <= now - self.rules[which[0]].horizon
-            ]
+            due = [which for which in self._bins if (which[1] + 1) * _BIN_SECONDS <= now - self.rules[which[0]].horizon]
             for which in due:
                 self._move(which[0], self._bins.pop(which), totals)
 
     @staticmethod
     def _move(name: str, bin_: _Bin, totals: RunTotals) -> None:
-        slices = totals.scored.setdefault(name, {})
-        for key, counts in bin_.counts.items():
-            slices[key] = slices.get(key, BinaryCounts()).plus(counts)
+        merge_counts(totals.scored.setdefault(name, {}), bin_.counts)
         for share, unit, is_canary in bin_.failing:
             totals.add_failing(name, share, [(unit, is_canary)])

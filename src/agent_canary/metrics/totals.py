@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, cast
+from typing import Any
 
 from ..errors import require_count, require_non_negative
-from .histogram import Histogram, part_of
+from .histogram import Histogram
+from .reading import object_of, part_of, row_of
 
 MAX_SCORE_NAMES = 64
 """Most names of scores that one :class:`Totals` accepts, so that names made from data cannot fill the memory."""
@@ -119,7 +119,7 @@ class Totals:
         """
         number = checked_score(name, value)
         if name not in self.scores and len(self.scores) >= MAX_SCORE_NAMES:
-            raise ValueError(f"name must be one of at most {MAX_SCORE_NAMES} names of scores, got another one: {name!r}")
+            raise ValueError(f"name must be one of at most {MAX_SCORE_NAMES} names of scores, got one more: {name!r}")
         self.scores.setdefault(name, ScoreSums()).add(number)
 
     def merge(self, other: Totals) -> None:
@@ -178,11 +178,14 @@ class Totals:
         Raises:
             ValueError: A part is missing or not what :meth:`to_json` writes.
         """
-        totals = cls(**{name: require_count(f"totals {name}", part_of(data, name)) for name in _COUNTS})
+        totals = cls()
+        for name in _COUNTS:
+            setattr(totals, name, require_count(f"totals {name}", part_of(data, name)))
         totals.cost_usd = require_non_negative("totals cost_usd", part_of(data, "cost_usd"))
         totals.latency = Histogram.from_json(part_of(data, "latency"))
         totals.first_token = Histogram.from_json(part_of(data, "first_token"))
-        totals.scores = _scores_from_json(part_of(data, "scores"))
+        for name, sums in object_of("totals scores", part_of(data, "scores")).items():
+            totals.scores[name] = _sums_from_json(name, sums)
         return totals
 
 
@@ -195,19 +198,12 @@ def _difference(name: str, now: int, earlier: int) -> int:
     return now - earlier
 
 
-def _scores_from_json(data: object) -> dict[str, ScoreSums]:
-    if not isinstance(data, Mapping):
-        raise ValueError(f"totals scores must be an object, got {data!r}")
-    return {name: _sums_from_json(name, sums) for name, sums in cast("Mapping[str, object]", data).items()}
-
-
 def _sums_from_json(name: str, data: object) -> ScoreSums:
-    match data:
-        case [count, int() | float() as total, squares] if math.isfinite(total):
-            return ScoreSums(
-                require_count(f"count of score {name!r}", count),
-                float(total),
-                require_non_negative(f"squares of score {name!r}", squares),
-            )
-        case _:
-            raise ValueError(f"score {name!r} must be [count, total, squares], got {data!r}")
+    count, total, squares = row_of(f"score {name!r}", ("count", "total", "squares"), data)
+    if isinstance(total, bool) or not isinstance(total, int | float) or not math.isfinite(total):
+        raise ValueError(f"total of score {name!r} must be a finite number, got {total!r}")
+    return ScoreSums(
+        require_count(f"count of score {name!r}", count),
+        float(total),
+        require_non_negative(f"squares of score {name!r}", squares),
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 V = TypeVar("V")
@@ -39,7 +39,7 @@ class UnitTable(Generic[V]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, UnitTable):
             return NotImplemented
-        return self.level == other.level and self._values == other._values
+        return self.level == other.level and self._values == other._values  # pyright: ignore[reportUnknownMemberType]
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -51,6 +51,16 @@ class UnitTable(Generic[V]):
     def get(self, unit: int) -> V | None:
         """The value of *unit*, or None when nothing is known of it."""
         return self._values.get(unit)
+
+    @property
+    def live(self) -> Mapping[int, V]:
+        """The sampled units and their values, until the next :meth:`put` or :meth:`merge`."""
+        return self._values
+
+    @property
+    def limit_bytes(self) -> bytes:
+        """The limit as eight bytes, big-endian; nothing is at or above nine."""
+        return self.limit.to_bytes(8, "big") if self.level else b"\xff" * 9
 
     def items(self) -> Iterable[tuple[int, V]]:
         """The sampled units and their values."""
@@ -77,8 +87,34 @@ class UnitTable(Generic[V]):
         """Take the union with *other*."""
         if other.level > self.level:
             self._raise_level_to(other.level)
-        for unit, value in other.items():
-            self.put(unit, value)
+        mine, theirs = self._values, other._values
+        if other.level < self.level:
+            theirs = {unit: value for unit, value in theirs.items() if unit < self.limit}
+        combined = {
+            unit: self._combine(mine[unit], theirs[unit])
+            for unit in mine.keys() & theirs.keys()
+            if mine[unit] != theirs[unit]
+        }
+        mine |= theirs
+        mine |= combined
+        if len(mine) > self._max_units:
+            self._raise_level_to(self.level + 1)
+
+    def restore(self, level: int, values: dict[int, V]) -> None:
+        """Take over the contents of another table, as they were kept elsewhere.
+
+        Raises:
+            ValueError: No table can hold these values at this level.
+        """
+        if not 0 <= level <= _UNIT_BITS or len(values) > self._max_units:
+            raise ValueError(
+                f"a table of units must have a level in [0, {_UNIT_BITS}] and at most {self._max_units:,} units, "
+                f"got level {level} and {len(values):,} units"
+            )
+        limit = 1 << (_UNIT_BITS - level)
+        if values and max(values) >= limit:
+            raise ValueError(f"units at level {level} must be below {limit}, got {max(values)}")
+        self.level, self.limit, self._values = level, limit, values
 
     def copy(self) -> UnitTable[V]:
         """An independent copy."""

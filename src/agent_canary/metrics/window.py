@@ -44,12 +44,14 @@ class RollingWindow:
 
     def outcomes(self, now: float) -> list[float]:
         """Return a copy of the signed latencies, without those that are too old at *now* (monotonic seconds)."""
-        if self._seconds is not None:
-            oldest = now - self._seconds
-            while self._stamps and self._stamps[0] < oldest:
-                self._stamps.popleft()
-                self._outcomes.popleft()
-        return list(self._outcomes)
+        if self._seconds is None:
+            return list(self._outcomes)
+        oldest = now - self._seconds
+        while self._stamps and self._stamps[0] < oldest:
+            self._stamps.popleft()
+            self._outcomes.popleft()
+        # Threads that record at the same moment may leave their stamps in another order than that of time.
+        return [outcome for outcome, stamp in zip(self._outcomes, self._stamps, strict=True) if stamp >= oldest]
 
 
 def signed(outcomes: Iterable[tuple[bool, float]]) -> list[float]:

@@ -40,8 +40,8 @@ def unmet_gates(stage: Stage, seconds_in_stage: float, metrics: StageMetrics) ->
         unmet.append(f"{left:,.0f} s of {stage.min_duration_seconds:,.0f} s left")
     if metrics.total < stage.min_samples:
         unmet.append(f"{metrics.total:,} of {stage.min_samples:,} canary answers are in")
-    if metrics.success_rate < stage.success_threshold:
+    if not stage.success_threshold <= metrics.success_rate:  # NaN meets no gate
         unmet.append(f"canary success is {metrics.success_rate:.2%}, the stage asks for {stage.success_threshold:.2%}")
-    if stage.max_p95_ms is not None and metrics.p95_ms > stage.max_p95_ms:
+    if stage.max_p95_ms is not None and not metrics.p95_ms <= stage.max_p95_ms:
         unmet.append(f"canary p95 is {metrics.p95_ms:,.0f} ms, the stage allows {stage.max_p95_ms:,.0f} ms")
     return tuple(unmet)

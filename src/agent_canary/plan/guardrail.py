@@ -10,6 +10,9 @@ from typing import Any, Protocol, runtime_checkable
 from ..errors import require_count, require_fraction, require_positive, seconds
 from .reading import require_entry, require_flag, require_text
 
+_LARGEST_TOLERANCE = 1000.0
+_NOT_FOR_SCORES = ("breaker", "failures", "safety_margin")
+
 
 @runtime_checkable
 class Guardrail(Protocol):
@@ -30,7 +33,8 @@ class FailureRate:
     """Failing requests, counted by users where there is a sticky key.
 
     Attributes:
-        tolerance: Risk ratio, canary to stable, up to which the canary counts as no worse; >= 1, 1.2 by default.
+        tolerance: Risk ratio, canary to stable, up to which the canary counts as no worse; in [1, 1000], 1.2 by
+            default.
     """
 
     tolerance: float = 1.2
@@ -62,9 +66,9 @@ class Rate:
     """A 0/1 score by its name, such as a judge's yes or no.
 
     Attributes:
-        name: The name under which the score is reported.
-        tolerance: Risk ratio of the bad outcome, canary to stable, up to which the canary counts as no worse; >= 1,
-            1.2 by default.
+        name: The name under which the score is reported; not ``failures``, ``safety_margin`` or ``breaker``.
+        tolerance: Risk ratio of the bad outcome, canary to stable, up to which the canary counts as no worse; in
+            [1, 1000], 1.2 by default.
         higher_is_better: True: a 0 is the bad outcome. False (default): a 1 is.
         horizon: Seconds > 0 after the assignment within which a score counts as evidence; None (default) for the
             canary's outcome horizon.
@@ -88,7 +92,7 @@ class Rate:
             ValueError: A parameter is out of its range; the message names parameter, range and value.
         """
         accept = object.__setattr__
-        accept(self, "name", require_text("name", name))
+        accept(self, "name", _require_score_name(name))
         accept(self, "tolerance", _require_ratio("tolerance", tolerance))
         accept(self, "higher_is_better", require_flag("higher_is_better", higher_is_better))
         accept(self, "horizon", None if horizon is None else require_positive("horizon", seconds("horizon", horizon)))
@@ -153,8 +157,21 @@ class SafetyMargin:
         return cls(*(require_entry("safety_margin", data, key) for key in ("margin", "min_samples")))
 
 
+def _require_score_name(value: object) -> str:
+    name = require_text("name", value)
+    if name in _NOT_FOR_SCORES:
+        raise ValueError(
+            f"name must be a score's, other than {list(_NOT_FOR_SCORES)}, got {name!r}: give the score a name of its own, "
+            "and watch failures by FailureRate()"
+        )
+    return name
+
+
 def _require_ratio(name: str, value: object) -> float:
     ratio = require_positive(name, value)
-    if ratio < 1.0:
-        raise ValueError(f"{name} must be a risk ratio >= 1 (1.2 tolerates a fifth more bad outcomes), got {value!r}")
+    if not 1.0 <= ratio <= _LARGEST_TOLERANCE:
+        raise ValueError(
+            f"{name} must be a risk ratio in [1, {_LARGEST_TOLERANCE:g}] (1.2 tolerates a fifth more bad outcomes), "
+            f"got {value!r}"
+        )
     return ratio

@@ -113,9 +113,7 @@ class Plan:
         Raises:
             ValueError: The plan has one of its name already.
         """
-        return Plan(
-            self.stages, (*self.rollback_on, guardrail), self.hold_on, self.keep_salt, self.default_guardrails
-        )
+        return Plan(self.stages, (*self.rollback_on, guardrail), self.hold_on, self.keep_salt, self.default_guardrails)
 
     def canonical_json(self) -> str:
         """Return the same text for every plan that means the same."""

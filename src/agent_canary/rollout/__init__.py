@@ -2,7 +2,7 @@
 
 from .event import Event, EventKind
 from .fold import advance
-from .rollout import Rollout, StageMetrics
+from .rollout import Rollout
 from .state import GOING, RolloutState, RolloutStatus, ShareChange
 
 __all__ = [
@@ -13,6 +13,5 @@ __all__ = [
     "RolloutState",
     "RolloutStatus",
     "ShareChange",
-    "StageMetrics",
     "advance",
 ]

@@ -61,7 +61,7 @@ def _started(state: RolloutState, event: Event) -> RolloutState:
     return RolloutState(
         run=event.run,
         status=RolloutStatus.RUNNING,
-        stage_started_at=_felt_from(changes, event),
+        counting_from=_felt_from(changes, event),
         share_changes=changes,
         stable_version=stable,
         canary_version=canary,
@@ -85,23 +85,21 @@ def _paused(state: RolloutState, event: Event) -> RolloutState:
     return replace(
         state,
         status=RolloutStatus.PAUSED,
-        paused_at=event.at if state.paused_at is None else state.paused_at,
         paused_to_stable=to_stable,
+        counted_seconds=state.time_in_stage(event.at),
+        counting_from=None,
         share_changes=_share_changes(state, event, share, state.stage_idx),
     )
 
 
 def _resumed(state: RolloutState, event: Event) -> RolloutState:
-    paused_at = event.at if state.paused_at is None else state.paused_at
-    counted_from = max(paused_at, state.stage_started_at)
-    counted_to = max(event.at, event.effective_at) if state.paused_to_stable else event.at
+    changes = _share_changes(state, event, state.stages[state.stage_idx].percent, state.stage_idx)
     return replace(
         state,
         status=RolloutStatus.RUNNING,
-        paused_at=None,
         paused_to_stable=False,
-        paused_seconds=state.paused_seconds + max(0.0, counted_to - counted_from),
-        share_changes=_share_changes(state, event, state.stages[state.stage_idx].percent, state.stage_idx),
+        counting_from=_felt_from(changes, event),
+        share_changes=changes,
     )
 
 
@@ -118,16 +116,15 @@ def _superseded(state: RolloutState, event: Event) -> RolloutState:
 
 
 def _enter(state: RolloutState, event: Event, status: RolloutStatus, stage_idx: int, share: float) -> RolloutState:
-    stays = stage_idx == state.stage_idx and status is RolloutStatus.COMPLETED
     changes = _share_changes(state, event, share, stage_idx)
+    stays = changes is state.share_changes and status is RolloutStatus.COMPLETED
     return replace(
         state,
         status=status,
         stage_idx=stage_idx,
-        stage_started_at=state.stage_started_at if stays else _felt_from(changes, event),
-        paused_at=None,
         paused_to_stable=False,
-        paused_seconds=state.paused_seconds if stays else 0.0,
+        counted_seconds=state.counted_seconds if stays else 0.0,
+        counting_from=state.counting_from if stays else _felt_from(changes, event),
         share_changes=changes,
     )
 

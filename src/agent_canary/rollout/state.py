@@ -54,10 +54,10 @@ class RolloutState:
         run: Number of the run, from 1; 0 before the first.
         status: What the rollout is doing.
         stage_idx: Index of the stage, from 0; the last stage's when completed, 0 when rolled back.
-        stage_started_at: When this stage took effect, seconds since the Unix epoch.
-        paused_at: When the present pause began, seconds since the Unix epoch; None unless paused.
         paused_to_stable: Whether the present pause serves stable to everybody.
-        paused_seconds: Length of the ended pauses of this stage.
+        counted_seconds: How long the stage had lasted when it was paused last, seconds.
+        counting_from: From when on it lasts longer, seconds since the Unix epoch: in the future while its share waits
+            to take effect; None while it is paused, and before the first run.
         share_changes: The share in force and those to come, in the order of their events.
         stable_version: The version that users come from; empty before the first run.
         canary_version: The version on trial; empty before the first run.
@@ -69,10 +69,9 @@ class RolloutState:
     run: int = 0
     status: RolloutStatus = RolloutStatus.PENDING
     stage_idx: int = 0
-    stage_started_at: float = 0.0
-    paused_at: float | None = None
     paused_to_stable: bool = False
-    paused_seconds: float = 0.0
+    counted_seconds: float = 0.0
+    counting_from: float | None = None
     share_changes: tuple[ShareChange, ...] = (ShareChange(AT_ONCE, 0.0, 0),)
     stable_version: str = ""
     canary_version: str = ""
@@ -119,9 +118,9 @@ class RolloutState:
         return next(change for change in reversed(self.share_changes) if change.effective_at <= now)
 
     def time_in_stage(self, now: float) -> float:
-        """Return the seconds from the stage's begin to *now*, pauses not counted; never negative."""
-        end = now if self.paused_at is None else self.paused_at
-        return max(0.0, end - self.stage_started_at - self.paused_seconds)
+        """Return the seconds of the stage up to *now* in which its share was in force, pauses not counted."""
+        running = 0.0 if self.counting_from is None else max(0.0, now - self.counting_from)
+        return self.counted_seconds + running
 
 
 def seen_by(versions: tuple[str, str], newest: RolloutState, seen_before: RolloutState) -> RolloutState:
@@ -146,7 +145,6 @@ def seen_by(versions: tuple[str, str], newest: RolloutState, seen_before: Rollou
         seen_before,
         revision=newest.revision,
         status=RolloutStatus.SUPERSEDED,
-        paused_at=None,
         paused_to_stable=False,
         share_changes=(ShareChange(AT_ONCE, 0.0, seen_before.stage_idx),),
     )

@@ -23,8 +23,7 @@ class Cohort:
         traffic_share: The group's share of canary, in [0, 1].
 
     Raises:
-        ValueError: *traffic_share* is not in [0, 1].
-        TypeError: *when* cannot be called.
+        ValueError: *name* is no text or empty, *when* cannot be called, or *traffic_share* is not in [0, 1].
     """
 
     name: str
@@ -32,6 +31,8 @@ class Cohort:
     traffic_share: float
 
     def __post_init__(self) -> None:
-        require_fraction("traffic_share", self.traffic_share)
+        if not isinstance(self.name, str) or not self.name:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"name must be a non-empty str, got {self.name!r}")
         if not callable(self.when):
-            raise TypeError(f"when must be a callable of the context, got {type(self.when).__name__}")
+            raise ValueError(f"when must be a callable of the context, got {self.when!r}")
+        require_fraction("traffic_share", self.traffic_share)

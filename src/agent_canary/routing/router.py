@@ -27,10 +27,12 @@ class CanaryRouter:
             gives the buckets of unsalted MD5.
 
     Raises:
-        ValueError: *canary_percent* is not in [0, 1].
+        ValueError: *canary_percent* is not in [0, 1], or *salt* is no text.
     """
 
     def __init__(self, canary_percent: float, *, salt: str = "") -> None:
+        if not isinstance(salt, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"salt must be a str, got {salt!r}")
         self.salt = salt
         self._prefix = salt_prefix(salt)
         self.update_percent(canary_percent, _name="canary_percent")

@@ -23,23 +23,27 @@ class Targeting:
         canary: The canary version.
 
     Raises:
-        ValueError: An override names another version.
-        TypeError: *overrides* is neither a mapping nor a callable, or a cohort is none.
+        ValueError: An override names another version, *overrides* is neither a mapping nor a callable, or *cohorts*
+            is no sequence of cohorts.
     """
 
     def __init__(self, overrides: Overrides | None, cohorts: Sequence[Cohort], stable: str, canary: str) -> None:
         self._versions = (stable, canary)
-        self._mapping = dict(overrides) if isinstance(overrides, Mapping) else {}
-        self._choose = overrides if callable(overrides) else None
-        if overrides is not None and not isinstance(overrides, Mapping) and not callable(overrides):
-            raise TypeError(
-                f"overrides must be a mapping of sticky keys to versions or a callable, got {type(overrides).__name__}"
-            )
+        self._mapping: dict[Any, str] = {}
+        self._choose: Callable[[Any, Mapping[str, Any]], str | None] | None = None
+        if isinstance(overrides, Mapping):
+            self._mapping.update(overrides)  # pyright: ignore[reportUnknownArgumentType]
+        elif overrides is not None:
+            if not callable(overrides):
+                raise ValueError(
+                    "overrides must be a mapping of sticky keys to versions, a callable of key and context, or None, "
+                    f"got a {type(overrides).__name__}"
+                )
+            self._choose = overrides
         for version in self._mapping.values():
             self._checked(version)
-        for cohort in cohorts:
-            if not isinstance(cohort, Cohort):  # pyright: ignore[reportUnnecessaryIsInstance]
-                raise TypeError(f"cohorts must hold Cohort objects, got {type(cohort).__name__}")
+        if not isinstance(cohorts, Sequence) or not all(map(_is_cohort, cohorts)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"cohorts must be a sequence of Cohort objects, got {cohorts!r}")
         self._cohorts = tuple(cohorts)
 
     def __bool__(self) -> bool:
@@ -68,3 +72,7 @@ class Targeting:
         if version not in self._versions:
             raise ValueError(f"an override must be one of {self._versions!r}, got {version!r}")
         return version
+
+
+def _is_cohort(value: object) -> bool:
+    return isinstance(value, Cohort)

@@ -1,10 +1,11 @@
 """The harms that a test bets on, and the average over them.
 
 A test statistic that multiplies over time bets on one alternative: "the canary fails w times as often". Nobody knows w
-beforehand, so every test of this room keeps one product for each alternative of a shared grid and judges their mean. The
-mean of e-values is an e-value (H. Robbins, 1970, "Statistical methods related to the law of the iterated logarithm", for
-mixtures; A. Ramdas, P. Grünwald, V. Vovk, G. Shafer, 2023, "Game-theoretic statistics and safe anytime-valid inference",
-for e-values), and by Ville's inequality (J. Ville, 1939) it reaches 1/alpha with probability at most alpha, ever.
+beforehand, so every test of this room keeps one product for each alternative of a shared grid and judges their mean.
+The mean of e-values is an e-value (H. Robbins, 1970, "Statistical methods related to the law of the iterated
+logarithm", for mixtures; A. Ramdas, P. Grünwald, V. Vovk, G. Shafer, 2023, "Game-theoretic statistics and safe
+anytime-valid inference", for e-values), and by Ville's inequality (J. Ville, 1939) it reaches 1/alpha with probability
+at most alpha, ever.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
 """Does the canary fail more often? Fisher's exact test of two failure rates as an e-value per slice of time.
 
-Of the failures f of both arms in a slice, given how many there were, the canary's number f_c follows Fisher's noncentral
-hypergeometric law with the odds ratio w of failing,
+Of the failures f of both arms in a slice, given how many there were, the canary's number f_c follows Fisher's
+noncentral hypergeometric law with the odds ratio w of failing,
 
     P_w(k) = C(n_c, k) C(n_s, f - k) w^k / S(w),      S(w) = sum over j of C(n_c, j) C(n_s, f - j) w^j,
 
-whatever the failure rate itself is: an outage that hits both versions cancels out. The slice's e-value for w against the
-tolerated w0 is P_w(f_c) / P_w0(f_c). Slices multiply.
+whatever the failure rate itself is: an outage that hits both versions cancels out. The slice's e-value for w against
+the tolerated w0 is P_w(f_c) / P_w0(f_c). Slices multiply.
 
 Sources: R. A. Fisher (1935), "The logic of inductive inference" (the law); A. Wald (1947), "Sequential Analysis" (the
-sequential conditional test of two proportions); H. Robbins (1970), "Statistical methods related to the law of the iterated
-logarithm" (mixtures); J. G. Liao, O. Rosen (2001), "Fast and stable algorithms for computing and sampling from the
-noncentral hypergeometric distribution" (mode, summation outward from it).
+sequential conditional test of two proportions); H. Robbins (1970), "Statistical methods related to the law of the
+iterated logarithm" (mixtures); J. G. Liao, O. Rosen (2001), "Fast and stable algorithms for computing and sampling from
+the noncentral hypergeometric distribution" (mode, summation outward from it).
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ def log_likelihood_ratios(
 
     Guards the chance of a false alarm: for a canary within the tolerance, the chance that the log e-value ever reaches
     log(1 / alpha) is at most alpha, however often anyone looks (J. Ville, 1939). With tolerance 1 it assumes only that
-    within a slice it does not depend on the outcome which arm an answer came from. Above 1 it assumes independent answers
-    with one failure rate per arm and slice, and covers every odds ratio up to the tolerance, since P_w / P_w0 grows with
-    f_c. Requests of one user are correlated, so as counts take one answer for each user, or traffic without users.
+    within a slice it does not depend on the outcome which arm an answer came from. Above 1 it assumes independent
+    answers with one failure rate per arm and slice, and covers every odds ratio up to the tolerance, since P_w / P_w0
+    grows with f_c. Requests of one user are correlated, so as counts take one answer for each user, or traffic without
+    users.
 
     Args:
         canary_total: answers of the canary in the slice, at least 0.

@@ -1,13 +1,13 @@
 """Are there too many failing users on the canary? Exact under sticky hashing, whatever users do.
 
-A unit (a sticky key) is on the canary while its bucket, uniform on [0, 1), is below the traffic share. If the canary is no
-worse than stable, the bucket has nothing to do with failing. So two numbers tell all that a unit's failures say about
-the versions: `lo`, the largest share at which it failed on stable (0: never), and `hi`, the smallest at which it failed
-on the canary (None: never). Then lo <= bucket < hi, and the bucket is still uniform there.
+A unit (a sticky key) is on the canary while its bucket, uniform on [0, 1), is below the traffic share. If the canary is
+no worse than stable, the bucket has nothing to do with failing. So two numbers tell all that a unit's failures say
+about the versions: `lo`, the largest share at which it failed on stable (0: never), and `hi`, the smallest at which it
+failed on the canary (None: never). Then lo <= bucket < hi, and the bucket is still uniform there.
 
-With D_w(x) = 1 + (w - 1) x the test bets that failing units have the bucket density w / D_w(b)^2: at any share x it puts
-w x / D_w(x) of them on the canary, which is what a canary that fails w times as often does. The likelihood ratio of what
-was seen against the uniform bucket is the mean of that density over [lo, hi),
+With D_w(x) = 1 + (w - 1) x the test bets that failing units have the bucket density w / D_w(b)^2: at any share x it
+puts w x / D_w(x) of them on the canary, which is what a canary that fails w times as often does. The likelihood ratio
+of what was seen against the uniform bucket is the mean of that density over [lo, hi),
 
     LR_w = w / (D_w(lo) D_w(hi))   if the unit failed on the canary,
     LR_w = 1 / D_w(lo)             if it did not (as with hi = 1, since D_w(1) = w).
@@ -32,11 +32,11 @@ _WHOLE_SET_WEIGHT, _SAMPLES_WEIGHT = 0.9, 0.1
 def log_e_value(groups: Mapping[tuple[float, float | None], int], tolerance: float = 1.2) -> float:
     """Log of the evidence that failing on the canary is more than `tolerance` times as likely as on stable.
 
-    The mean over w in tolerance * HARM_RATIOS of the product over units of LR_w / LR_tolerance. Units meet in groups, so
-    the cost depends on the number of groups only.
+    The mean over w in tolerance * HARM_RATIOS of the product over units of LR_w / LR_tolerance. Units meet in groups,
+    so the cost depends on the number of groups only.
 
     Guards the chance of a false alarm: for a canary within the tolerance, the chance that the value ever reaches
-    log(1 / alpha) is at most alpha, however often anyone looks (J. Ville, 1939). Assumes uniform, independent buckets and
+    log(1/alpha) is at most alpha, however often anyone looks (J. Ville, 1939). Assumes uniform, independent buckets and
     shares that do not follow from which arm a unit without failures is in. Exact with tolerance 1, for a canary that
     fails the same visits as stable would. Above 1 the expectation is at most 1 at any one time if on every visit of a
     unit the canary is at most `tolerance` times as likely to fail, whatever happened on its other visits; that this
@@ -46,7 +46,8 @@ def log_e_value(groups: Mapping[tuple[float, float | None], int], tolerance: flo
 
     Args:
         groups: (lo, hi) to the number of units: lo in [0, 1], hi in (0, 1] or None, the number at least 0. Both are
-            traffic shares at the assignment, as fractions. That lo < hi, as one bucket per unit implies, is not checked.
+            traffic shares at the assignment, as fractions. That lo < hi, as one bucket per unit implies, is not
+            checked.
         tolerance: the risk ratio that is still accepted, from 1 (strict) to 1000.
 
     Returns:
@@ -69,8 +70,8 @@ def log_e_value(groups: Mapping[tuple[float, float | None], int], tolerance: flo
 def log_sampling_weight(level: int) -> float:
     """Log of v_level, by which an e-value from a sample of the units counts: v_0 = 0.9, v_j = 0.1 * 2^-j.
 
-    At level j only the units with a hash below 2^-j are kept, one in 2^j. The weights of all levels add up to 1, so
-    the weighted mean of the levels' e-values is an e-value, and each of its terms v_j * e_j alone reaches 1 / alpha with
+    At level j only the units with a hash below 2^-j are kept, one in 2^j. The weights of all levels add up to 1, so the
+    weighted mean of the levels' e-values is an e-value, and each of its terms v_j * e_j alone reaches 1 / alpha with
     probability at most alpha, even if the level is chosen after the data (A. Ramdas and others, 2023, "Game-theoretic
     statistics and safe anytime-valid inference"). Add the result to `log_e_value` of the sample.
 

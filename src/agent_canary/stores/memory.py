@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._events: defaultdict[str, list[Event]] = defaultdict(list)
         self._totals: defaultdict[str, dict[str, RunTotals]] = defaultdict(dict)
-        self._analyses: dict[tuple[str, int], tuple[int, Mapping[str, Any]]] = {}
+        self._analyses: dict[tuple[str, int], tuple[int, str]] = {}
         self._lock = threading.Lock()
 
     def now(self) -> float | None:
@@ -62,17 +63,26 @@ class MemoryStore:
     def load_analysis(self, name: str, run: int) -> tuple[int, Mapping[str, Any] | None]:
         """Return the version and the state that the last analysis of *run* saved; (0, None) before the first."""
         with self._lock:
-            return self._analyses.get((name, run), (0, None))
+            version, text = self._analyses.get((name, run), (0, "null"))
+        return version, json.loads(text)
 
     def save_analysis(self, name: str, run: int, version: int, state: Mapping[str, Any]) -> bool:
-        """Save an analysis's state if *version* is still the newest."""
+        """Save an analysis's state if *version* is still the newest.
+
+        Raises:
+            ValueError: It is no JSON object, which a store on a disk would refuse as well.
+            TypeError: The same.
+        """
+        text = json.dumps(state, allow_nan=False)
         with self._lock:
-            if self._analyses.get((name, run), (0, None))[0] != version:
+            newest, _ = self._analyses.get((name, run), (0, ""))
+            if newest != version:
                 return False
-            self._analyses[name, run] = (version + 1, state)
+            self._analyses[name, run] = (version + 1, text)
             return True
 
     def forget_processes(self) -> None:
-        """Drop the totals that the parent of a forked process had published."""
+        """Drop what the parent of a forked process had published, and what an analysis made of it."""
         self._lock = threading.Lock()
         self._totals.clear()
+        self._analyses.clear()

@@ -43,7 +43,7 @@ class Store(Protocol):
         ...
 
     def totals(self, name: str, run: int) -> Mapping[str, RunTotals]:
-        """Return what each worker has seen of *run*."""
+        """Return what each worker has seen of *run*, also what those saw that are gone: evidence must not vanish."""
         ...
 
     def load_analysis(self, name: str, run: int) -> tuple[int, Mapping[str, Any] | None]:
@@ -51,7 +51,11 @@ class Store(Protocol):
         ...
 
     def save_analysis(self, name: str, run: int, version: int, state: Mapping[str, Any]) -> bool:
-        """Save an analysis's state, a JSON object, if *version* is still the newest; return False when somebody else was faster."""
+        """Save an analysis's state, a JSON object, as version *version* + 1.
+
+        Returns:
+            False, and nothing is saved, when *version* is not the newest any more: somebody else was faster.
+        """
         ...
 
     def forget_processes(self) -> None:

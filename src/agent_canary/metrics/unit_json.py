@@ -1,0 +1,106 @@
+"""Tables of units as JSON: units of the same value stand together, so that a table is read in a few steps in C."""
+
+from __future__ import annotations
+
+from itertools import repeat
+from math import isfinite
+from typing import Any, TypeVar, cast
+
+from ..errors import require_count, require_fraction
+from .columns import seconds_from_text, seconds_to_text, units_from_text, units_to_text
+from .reading import list_of, part_of, row_of
+from .units import FirstOutcome, Shares, UnitTable, failing_units, first_outcomes
+
+V = TypeVar("V")
+
+_FIRST = ("stage", "share", "on_canary", "failed", "units", "times")
+
+
+def failing_to_json(table: UnitTable[Shares]) -> dict[str, Any]:
+    """Return the level, and ``[lo, hi, units]`` for each (lo, hi); the same table gives the same object."""
+    groups: dict[Shares, list[int]] = {}
+    for unit, shares in sorted(table.items()):
+        groups.setdefault(shares, []).append(unit)
+    return {"level": table.level, "groups": [[lo, hi, units_to_text(units)] for (lo, hi), units in groups.items()]}
+
+
+def failing_from_json(data: object) -> UnitTable[Shares]:
+    """Return the table that :func:`failing_to_json` described.
+
+    Raises:
+        ValueError: A part is missing or not what it writes.
+    """
+    values: dict[int, Shares] = {}
+    count = 0
+    for group in list_of("groups of failing units", part_of(data, "groups")):
+        lo, hi, text = row_of("a group of failing units", ("lo", "hi", "units"), group)
+        units = units_from_text("units of a group", text)
+        shares = (require_fraction("lo", lo), None if hi is None else _positive_fraction("hi", hi))
+        values.update(zip(units, repeat(shares), strict=False))
+        count += len(units)
+    return _restored(failing_units(), data, values, count)
+
+
+def first_to_json(table: UnitTable[FirstOutcome]) -> dict[str, Any]:
+    """Return the level, and ``[stage, share, on_canary, failed, units, times]`` for each such outcome."""
+    groups: dict[tuple[int, float, bool, bool], tuple[list[int], list[float]]] = {}
+    for unit, (assigned_at, *outcome) in sorted(table.items()):
+        units, times = groups.setdefault(cast("tuple[int, float, bool, bool]", tuple(outcome)), ([], []))
+        units.append(unit)
+        times.append(assigned_at)
+    return {
+        "level": table.level,
+        "groups": [[*key, units_to_text(units), seconds_to_text(times)] for key, (units, times) in groups.items()],
+    }
+
+
+def first_from_json(data: object) -> UnitTable[FirstOutcome]:
+    """Return the table that :func:`first_to_json` described.
+
+    Raises:
+        ValueError: A part is missing or not what it writes.
+    """
+    values: dict[int, FirstOutcome] = {}
+    count = 0
+    for group in list_of("groups of first outcomes", part_of(data, "groups")):
+        stage_idx, share, on_canary, failed, text, times_text = row_of("a group of first outcomes", _FIRST, group)
+        units = units_from_text("units of a group", text)
+        times = _finite(seconds_from_text("times of a group", times_text))
+        key = (
+            require_count("stage_idx", stage_idx),
+            require_fraction("share", share),
+            _flag("on_canary", on_canary),
+            _flag("failed", failed),
+        )
+        if len(units) != len(times):
+            raise ValueError(f"a group must have as many units as times, got {len(units)} and {len(times)}")
+        values.update(zip(units, zip(times, *map(repeat, key), strict=False), strict=False))
+        count += len(units)
+    return _restored(first_outcomes(), data, values, count)
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false, got {value!r}")
+    return value
+
+
+def _positive_fraction(name: str, value: object) -> float:
+    fraction = require_fraction(name, value)
+    if not fraction:
+        raise ValueError(f"{name} must be a number in (0, 1] or null, got {value!r}")
+    return fraction
+
+
+def _finite(times: tuple[float, ...]) -> tuple[float, ...]:
+    if not all(map(isfinite, times)):
+        found = next(time for time in times if not isfinite(time))
+        raise ValueError(f"times of first outcomes must be finite seconds, got {found!r}")
+    return times
+
+
+def _restored(table: UnitTable[V], data: object, values: dict[int, V], count: int) -> UnitTable[V]:
+    if len(values) != count:
+        raise ValueError(f"each unit must stand in a table once, got {count:,} for {len(values):,} units")
+    table.restore(require_count("level", part_of(data, "level")), values)
+    return table

@@ -1,0 +1,110 @@
+"""An analysis of a whole plan: its budget, the fixed rule, and guardrails that nobody here can judge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agent_canary import FailureRate, Finding, FindingStatus, Plan, Rate, SafetyMargin, Stage
+from agent_canary.deciding.analysis import Analysis
+from agent_canary.deciding.memory import AnalysisMemory
+from agent_canary.metrics.run_totals import RunTotals
+from agent_canary.plan import guardrail_from_json
+from tests.deciding.evidence import Slices, seen
+
+MARGIN = Plan([Stage(0.5)], [SafetyMargin(0.05, 50)])
+
+
+def findings_of(plan: Plan, totals: RunTotals, stage_idx: int = 0) -> tuple[Finding, ...]:
+    """Return the findings of a first analysis."""
+    return Analysis(plan, 0.01).run(totals, stage_idx, AnalysisMemory())
+
+
+# The budget
+
+
+@pytest.mark.parametrize("alpha", [0, 1, 0.0, 1.0, -0.1, 5, float("nan"), "0.01", True, None])
+def test_alpha_is_a_probability(alpha: Any) -> None:
+    """The message names it, its range and the value."""
+    with pytest.raises(ValueError, match=r"alpha must be a number i(n|nside) [\[(]0, 1[\])], got "):
+        Analysis(Plan([Stage(0.5)]), alpha)
+
+
+def test_alpha_is_shared_among_guardrails() -> None:
+    """Equally; the fixed rule, which has no error control, takes none of it, and a signal gets the same as each."""
+    plan = Plan([Stage(0.5)], [FailureRate(), Rate("refusal"), SafetyMargin(0.05, 50)], [Rate("tone")])
+    analysis = Analysis(plan, 0.02)
+    assert analysis.budget == {"failures": 0.01, "refusal": 0.01}
+    alphas = {finding.guardrail: finding.alpha for finding in analysis.run(seen(), 0, AnalysisMemory())}
+    assert alphas == {"failures": 0.01, "refusal": 0.01, "safety_margin": None, "tone": 0.01}
+
+
+def test_one_guardrail_has_it_all() -> None:
+    """The default plan spends the whole budget on failures."""
+    assert Analysis(Plan([Stage(0.5)]), 0.05).budget == {"failures": 0.05}
+
+
+def test_a_plan_of_signals_only_has_a_threshold_too() -> None:
+    """Without guardrails each signal gets alpha."""
+    (finding,) = findings_of(Plan([Stage(0.5)], [], [Rate("tone")]), seen())
+    assert finding.alpha == 0.01
+
+
+# Findings
+
+
+def test_there_is_a_finding_for_each_guardrail_and_signal() -> None:
+    """Guardrails first, in the plan's order, each with its role."""
+    plan = Plan([Stage(0.5)], [Rate("refusal"), FailureRate()], [Rate("tone")])
+    found = [(finding.guardrail, finding.role) for finding in findings_of(plan, seen())]
+    assert found == [("refusal", "rollback"), ("failures", "rollback"), ("tone", "hold")]
+
+
+def test_a_guardrail_of_a_later_release_has_no_data() -> None:
+    """This process follows the rollout, and says that it cannot judge."""
+    plan = Plan([Stage(0.5)], [guardrail_from_json({"type": "latency_p50", "name": "p50"})])
+    (finding,) = findings_of(plan, seen({(0, 0.5): (100, 0, 100, 0)}))
+    assert finding.status is FindingStatus.NO_DATA
+    assert finding.sentence == "p50: this process cannot judge a UnknownGuardrail"
+
+
+# The fixed rule of the original
+
+
+@pytest.mark.parametrize(
+    ("slices", "status"),
+    [
+        ({(0, 0.5): (100, 11, 1000, 50)}, FindingStatus.FAIL),
+        ({(0, 0.5): (100, 10, 1000, 50)}, FindingStatus.INCONCLUSIVE),
+        ({(0, 0.5): (50, 50, 10, 0)}, FindingStatus.FAIL),
+        ({(0, 0.5): (49, 49, 10, 0)}, FindingStatus.NO_DATA),
+        ({(0, 0.5): (100, 100, 0, 0)}, FindingStatus.NO_DATA),
+        ({}, FindingStatus.NO_DATA),
+    ],
+)
+def test_the_fixed_rule_compares_two_rates(slices: Slices, status: FindingStatus) -> None:
+    """It fails when canary success is below stable's minus the margin, from so many canary answers on."""
+    (finding,) = findings_of(MARGIN, seen(slices))
+    assert finding.status is status
+    (finding,) = findings_of(MARGIN, seen(unkeyed=slices))
+    assert finding.status is status
+
+
+def test_the_fixed_rule_looks_at_the_present_stage() -> None:
+    """As the original did, whose metrics began anew with each stage."""
+    totals = seen({(0, 0.05): (100, 100, 1000, 0), (1, 0.25): (100, 0, 1000, 0)})
+    assert findings_of(MARGIN, totals, 0)[0].status is FindingStatus.FAIL
+    assert findings_of(MARGIN, totals, 1)[0].status is FindingStatus.INCONCLUSIVE
+
+
+def test_the_margin_itself_is_tolerated() -> None:
+    """Only what is below stable's success minus the margin fails."""
+    plan = Plan([Stage(0.5)], [SafetyMargin(0.25, 0)])
+    assert findings_of(plan, seen({(0, 0.5): (4, 2, 4, 1)}))[0].status is FindingStatus.INCONCLUSIVE
+
+
+def test_without_a_minimum_the_fixed_rule_still_needs_answers() -> None:
+    """Nothing is below nothing."""
+    (finding,) = findings_of(Plan([Stage(0.5)], [SafetyMargin(0.0, 0)]), seen({(0, 0.5): (0, 0, 10, 0)}))
+    assert finding.status is FindingStatus.NO_DATA

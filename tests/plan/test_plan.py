@@ -1,0 +1,226 @@
+"""A plan: what it refuses, when two are equal, what differs, what holds without data, its JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent_canary import FailureRate, Guardrail, Plan, Rate, SafetyMargin, Stage
+from agent_canary.plan import guardrail_from_json
+
+PERCENTS = st.lists(st.sampled_from([0.0, 0.01, 0.05, 0.25, 0.5, 1.0]), min_size=1, max_size=5).map(sorted)
+STAGES = PERCENTS.flatmap(
+    lambda percents: st.tuples(
+        *(st.builds(Stage, st.just(percent), st.integers(0, 900), st.integers(0, 500)) for percent in percents)
+    )
+)
+GUARDRAILS: st.SearchStrategy[list[Guardrail]] = st.lists(
+    st.sampled_from(
+        [
+            FailureRate(),
+            FailureRate(2),
+            Rate("refusal"),
+            Rate("thumbs_up", 1.5, True, 300),
+            SafetyMargin(0.05, 50),
+            guardrail_from_json({"type": "of_tomorrow", "name": "new", "shape": [1, {"b": 2}]}),
+        ]
+    ),
+    unique_by=lambda guardrail: guardrail.name,
+)
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    """Plans of all parts, each guardrail in either role."""
+    guardrails = draw(GUARDRAILS)
+    split = draw(st.integers(0, len(guardrails)))
+    rollback_on = draw(st.none() | st.just(guardrails[:split]))
+    hold_on = [guardrail for guardrail in guardrails[split:] if rollback_on is not None or guardrail.name != "failures"]
+    return Plan(draw(STAGES), rollback_on, hold_on, draw(st.booleans()))
+
+
+@given(plans())
+def test_json_gives_the_plan_back(plan: Plan) -> None:
+    """Through text and back it is equal, with the same parts in the same order."""
+    again = Plan.from_json(json.loads(json.dumps(plan.to_json(), allow_nan=False)))
+    assert again == plan
+    assert hash(again) == hash(plan)
+    assert again.stages == plan.stages
+    assert [guardrail.name for guardrail in again.rollback_on] == [guardrail.name for guardrail in plan.rollback_on]
+    assert again.required == plan.required
+    assert plan.difference(again) == []
+
+
+@given(plans(), plans())
+def test_plans_differ_exactly_when_a_sentence_says_so(one: Plan, other: Plan) -> None:
+    """The sentences are empty for equal plans, and only for them."""
+    assert (one.difference(other) == []) == (one == other)
+    assert (one.canonical_json() == other.canonical_json()) == (one == other)
+
+
+@given(plans(), st.randoms())
+def test_the_order_of_guardrails_means_nothing(plan: Plan, random: Any) -> None:
+    """Two processes that list them in another order have the same plan; the order of stages counts."""
+    rollback_on, hold_on = list(plan.rollback_on), list(plan.hold_on)
+    random.shuffle(rollback_on)
+    random.shuffle(hold_on)
+    assert Plan(plan.stages, rollback_on, hold_on, plan.keep_salt, plan.default_guardrails) == plan
+
+
+def test_the_spelling_of_numbers_means_nothing() -> None:
+    """Integer and float seconds make the same plan."""
+    assert Plan([Stage(1, 300)]) == Plan([Stage(1.0, 300.0)])
+
+
+def test_a_plan_is_equal_to_no_other_thing() -> None:
+    """Not even to its own JSON."""
+    plan = Plan([Stage(0.1)])
+    assert plan != plan.to_json()
+
+
+def test_failures_roll_back_by_default() -> None:
+    """Without a choice of guardrails the library chooses, and says that it did."""
+    plan = Plan([Stage(0.1)])
+    assert plan.rollback_on == (FailureRate(),)
+    assert plan.default_guardrails is True
+
+
+def test_the_same_guardrail_named_is_another_plan() -> None:
+    """A guardrail that the user named holds while it has no data, so the plans do not mean the same."""
+    assert Plan([Stage(0.1)], [FailureRate()]) != Plan([Stage(0.1)])
+
+
+def test_no_guardrail_at_all_may_be_chosen() -> None:
+    """An empty list means none, not the default."""
+    assert Plan([Stage(0.1)], []).rollback_on == ()
+
+
+@pytest.mark.parametrize(
+    ("plan", "required"),
+    [
+        (Plan([Stage(0.1)]), set()),
+        (Plan([Stage(0.1)], [FailureRate()]), {"failures"}),
+        (Plan([Stage(0.1)], [FailureRate(), SafetyMargin(0.05, 50)], [Rate("refusal")]), {"failures", "refusal"}),
+        (Plan([Stage(0.1)], None, [Rate("refusal")]), {"refusal"}),
+        (Plan([Stage(0.1)]).with_guardrail(SafetyMargin(0.05, 50)), set()),
+    ],
+)
+def test_what_the_user_named_is_required(plan: Plan, required: set[str]) -> None:
+    """Named guardrails and all signals hold while they have no data; defaults and the fixed rule do not."""
+    assert plan.required == required
+
+
+def test_one_more_guardrail_changes_nothing_else() -> None:
+    """The rest of the plan stays, also whether its guardrails are the default ones."""
+    plan = Plan([Stage(0.1)], hold_on=[Rate("refusal")], keep_salt=True)
+    more = plan.with_guardrail(SafetyMargin(0.05, 50))
+    assert more.rollback_on == (FailureRate(), SafetyMargin(0.05, 50))
+    assert (more.stages, more.hold_on, more.keep_salt) == (plan.stages, plan.hold_on, True)
+    assert more.default_guardrails is True
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Plan([]), "stages must have at least one Stage, got none"),
+        (lambda: Plan(Stage(0.1)), f"stages must be a list or another iterable of items, got {Stage(0.1)!r}"),
+        (lambda: Plan("ab"), "stages must be a list or another iterable of items, got 'ab'"),
+        (lambda: Plan([0.1]), "stages must hold Stage objects, got 0.1"),
+        (
+            lambda: Plan([Stage(0.05), Stage(0.25), Stage(0.1)]),
+            (
+                "stages must be non-decreasing in percent, got 0.1 in "
+                "stage 3 after 0.25 in stage 2: put them in rising order"
+            ),
+        ),
+        (
+            lambda: Plan([Stage(0.1)], [0.05]),
+            ("rollback_on must hold guardrails such as FailureRate() or Rate(...), got 0.05"),
+        ),
+        (
+            lambda: Plan([Stage(0.1)], [FailureRate]),
+            (f"rollback_on must hold guardrails such as FailureRate() or Rate(...), got {FailureRate!r}"),
+        ),
+        (
+            lambda: Plan([Stage(0.1)], hold_on=FailureRate()),
+            (f"hold_on must be a list or another iterable of items, got {FailureRate()!r}"),
+        ),
+        (
+            lambda: Plan([Stage(0.1)], [Rate("a"), Rate("a", 2)]),
+            ("guardrails must have unique names over rollback_on and hold_on, got ['a'] repeated"),
+        ),
+        (
+            lambda: Plan([Stage(0.1)], [FailureRate()], [FailureRate(2)]),
+            ("guardrails must have unique names over rollback_on and hold_on, got ['failures'] repeated"),
+        ),
+        (
+            lambda: Plan([Stage(0.1)], hold_on=[FailureRate(2)]),
+            ("guardrails must have unique names over rollback_on and hold_on, got ['failures'] repeated"),
+        ),
+        (lambda: Plan([Stage(0.1)], keep_salt="yes"), "keep_salt must be True or False, got 'yes'"),
+        (
+            lambda: Plan([Stage(0.1)]).with_guardrail(FailureRate(2)),
+            ("guardrails must have unique names over rollback_on and hold_on, got ['failures'] repeated"),
+        ),
+    ],
+)
+def test_a_bad_plan_is_refused(make: Any, message: str) -> None:
+    """The message names the parameter and what was found."""
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        make()
+
+
+def test_equal_percents_may_follow_each_other() -> None:
+    """Percents never decrease; a longer bake at the same percent is fine."""
+    assert len(Plan([Stage(0.5), Stage(0.5), Stage(1.0)]).stages) == 3
+
+
+@pytest.mark.parametrize("missing", ["stages", "rollback_on", "hold_on", "keep_salt", "default_guardrails"])
+def test_json_without_a_part_is_refused(missing: str) -> None:
+    """A guess about an agreement would be worse than an error."""
+    data = Plan([Stage(0.1)]).to_json()
+    del data[missing]
+    with pytest.raises(ValueError, match=f"plan must have '{missing}', got only"):
+        Plan.from_json(data)
+
+
+def test_json_of_a_later_release_is_read() -> None:
+    """Keys that this release does not know are ignored."""
+    plan = Plan([Stage(0.1)])
+    assert Plan.from_json({**plan.to_json(), "promote": "when_not_worse"}) == plan
+
+
+def test_what_differs_is_said_in_sentences() -> None:
+    """Policies, stages by number, and guardrails by name, each with both values."""
+    here = Plan([Stage(0.05), Stage(0.25)], [FailureRate(1.5), Rate("refusal")], [Rate("tone")], keep_salt=True)
+    stored = Plan([Stage(0.05, 600, 100, 0.95)], [FailureRate(), Rate("tone")], default_guardrails=True)
+    assert here.difference(stored) == [
+        "default_guardrails is False here, True in the stored plan",
+        "keep_salt is True here, False in the stored plan",
+        "the number of stages is 2 here, 1 in the stored plan",
+        "stage 1: min_duration_seconds is 300 here, 600 in the stored plan",
+        "stage 1: success_threshold is 0.99 here, 0.95 in the stored plan",
+        "guardrail 'failures': tolerance is 1.5 here, 1.2 in the stored plan",
+        "guardrail 'refusal' is only here, not in the stored plan",
+        "guardrail 'tone' only holds here, rolls back in the stored plan",
+    ]
+
+
+def test_what_is_only_in_the_other_plan_is_said() -> None:
+    """From the other side the same guardrail is only in the stored plan."""
+    here, stored = Plan([Stage(0.05)], []), Plan([Stage(0.05)], [Rate("refusal")])
+    assert here.difference(stored) == ["guardrail 'refusal' is only in the stored plan, not here"]
+
+
+def test_a_key_that_one_plan_lacks_is_absent_there() -> None:
+    """A guardrail of a later release with one parameter more is not the same."""
+    old, new = (
+        Plan([Stage(0.05)], [guardrail_from_json({"type": "of_tomorrow", "name": "new", **more})])
+        for more in ({}, {"horizon": 5})
+    )
+    assert old.difference(new) == ["guardrail 'new': horizon is absent here, 5 in the stored plan"]
