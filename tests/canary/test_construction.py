@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-import time
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from agent_canary import AgentCanary, Cohort, FailureRate, IllegalMoveError, Plan, Rollout, SafetyMargin, Stage
 from agent_canary.clock import SystemClock
 from agent_canary.testing import ManualClock
+from tests.canary.kit import users
 
 Make = Callable[..., AgentCanary]
 
@@ -106,30 +108,32 @@ def test_a_callable_is_a_clock() -> None:
     assert canary.rollout.history[0].at == 1_000_000.0
 
 
-def test_nothing_but_the_clock_reads_the_time(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With an injected clock a whole rollout passes without a look at the host's."""
+def test_nothing_but_the_clock_is_asked_for_the_time(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an injected one a whole rollout passes without a look at the host's, and no module has another way to it."""
 
     def no_time() -> float:
         raise AssertionError("the host's time was read")
 
-    with monkeypatch.context() as patch:
-        for name in ("time", "monotonic", "perf_counter", "time_ns"):
-            patch.setattr(time, name, no_time)
-        patch.setattr(SystemClock, "wall", staticmethod(no_time))
-        patch.setattr(SystemClock, "monotonic", staticmethod(no_time))
-        rollout = Rollout.standard(clock=clock)
-        canary = AgentCanary("v1", "v2", rollout, clock=clock, autopilot=False, secret="s")
-        for stage in range(4):
-            assignment = canary.assign(f"user-{stage}")
-            assignment.first_token()
-            canary.score(assignment.id, "judge", 1)
-            assignment.succeed()
-            canary.record("v1", True, 10)
-            canary.tick()
-            canary.status()
-            canary.rollout.promote()
-        canary.rollout.rollback()
+    monkeypatch.setattr(SystemClock, "wall", staticmethod(no_time))
+    monkeypatch.setattr(SystemClock, "monotonic", staticmethod(no_time))
+    rollout = Rollout.standard(clock=clock)
+    canary = AgentCanary("v1", "v2", rollout, clock=clock, autopilot=False, secret="s")
+    for user in users(4):
+        assignment = canary.assign(user)
+        assignment.first_token()
+        canary.score(assignment.id, "judge", 1)
+        assignment.succeed()
+        canary.record("v1", True, 10)
+        canary.tick()
+        canary.status()
+        canary.rollout.promote()
+    canary.rollout.rollback()
     assert canary.status()["errors"] == {}
+    modules = Path(inspect.getfile(AgentCanary)).parent.rglob("*.py")
+    reading = {
+        path.name for path in modules if re.search(r"^\s*(import|from) time\b|\.now\(tz|utcnow", path.read_text(), re.M)
+    }
+    assert reading == {"clock.py"}
 
 
 def test_a_rollout_is_for_one_canary(make_canary: Make) -> None:

@@ -161,8 +161,8 @@ def _require_score_name(value: object) -> str:
     name = require_text("name", value)
     if name in _NOT_FOR_SCORES:
         raise ValueError(
-            f"name must be a score's, other than {list(_NOT_FOR_SCORES)}, got {name!r}: give the score a name of its own, "
-            "and watch failures by FailureRate()"
+            f"name must be a score's, other than {list(_NOT_FOR_SCORES)}, got {name!r}: FailureRate() watches "
+            "failures, a score needs a name of its own"
         )
     return name
 
