@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "processes": set(),
     "rollout": {"clock", "errors", "plan"},
     "routing": {"errors", "plan", "sticky_key"},
-    "shadow": {"assignment", "clock", "context", "errors", "failsafe", "metrics", "processes"},
+    "shadow": {"assignment", "clock", "context", "errors", "failsafe", "metrics", "processes", "switches"},
     "statistics": set(),
     "sticky_key": set(),
     "stores": {"errors", "metrics", "rollout"},

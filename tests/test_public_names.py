@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 
+import pytest
+
 import agent_canary
 import agent_canary.testing
-import pytest
 
 PUBLIC = [
     "AgentCanary",
@@ -35,6 +36,9 @@ PUBLIC = [
     "Rollout",
     "RolloutStatus",
     "SafetyMargin",
+    "ShadowDeployment",
+    "ShadowOutcome",
+    "ShadowResult",
     "Stage",
     "Store",
     "StoreError",

@@ -13,6 +13,7 @@ from .plan import FailureRate, Guardrail, Plan, Rate, SafetyMargin, Stage
 from .rollout import Event, EventKind, Rollout, RolloutStatus
 from .routing.cohort import Cohort
 from .routing.router import CanaryRouter, Decision
+from .shadow import ShadowDeployment, ShadowOutcome, ShadowResult
 from .stores import MemoryStore, Store
 from .traffic import Reason
 
@@ -44,6 +45,9 @@ __all__ = [
     "Rollout",
     "RolloutStatus",
     "SafetyMargin",
+    "ShadowDeployment",
+    "ShadowOutcome",
+    "ShadowResult",
     "Stage",
     "Store",
     "StoreError",

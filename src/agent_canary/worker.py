@@ -216,9 +216,8 @@ class Worker:
             slice=self.books.cut(SliceKey(in_force.stage_idx, in_force.share)),
             wall_offset=wall - monotonic,
             stale_at=stale_at,
-            heeds_targeting=state.status is RolloutStatus.RUNNING or (
-                state.status is RolloutStatus.PAUSED and not state.paused_to_stable
-            ),
+            heeds_targeting=state.status is RolloutStatus.RUNNING
+            or (state.status is RolloutStatus.PAUSED and not state.paused_to_stable),
             plain_until=stale_at if self._plain and blanket is None else -_NEVER,
             blanket=blanket,
         )

@@ -17,7 +17,7 @@ import pytest
 
 from agent_canary import AgentCanary, current_assignment, is_shadow
 from agent_canary.shadow import ShadowDeployment, ShadowOutcome, ShadowResult
-from agent_canary.testing import ManualClock
+from agent_canary.testing import ManualClock, disabled
 
 Make = Callable[..., ShadowDeployment[..., Any]]
 
@@ -524,3 +524,14 @@ async def test_the_status_is_complete(make: Make) -> None:
     assert await counts(shadow) == {"match": 3, "mismatch": 1}
     assert shadow.status()["match_rate"] == 0.75
     assert shadow.status()["submitted"] == 4
+
+
+async def test_nothing_is_mirrored_while_everything_is_switched_off(make_shadow: Make) -> None:
+    """The switch that sends every request to stable stops shadow calls too, and they go on after it."""
+    calls: list[int] = []
+    shadow = make_shadow(lambda number: number, calls.append)
+    with disabled():
+        assert await shadow.acall(1) == 1
+    assert await shadow.acall(2) == 2
+    await counts(shadow)
+    assert calls == [2]

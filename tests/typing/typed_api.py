@@ -18,6 +18,7 @@ from agent_canary import (
     FailureRate,
     Rate,
     Rollout,
+    ShadowDeployment,
     Stage,
     Verdict,
     VersionMetrics,
@@ -65,7 +66,12 @@ async def alength(text: str) -> int:
     return len(text)
 
 
+shadow = ShadowDeployment(length, length)
+assert_type(shadow.call("text"), int)
+
+
 async def asynchronous() -> None:
+    assert_type(await ShadowDeployment(alength, length).acall("text"), int)
     async with canary.assign("user") as inner:
         assert_type(inner, Assignment)
     assert_type(await canary.acall("user", {"v1": alength, "v2": alength}, "text"), int)

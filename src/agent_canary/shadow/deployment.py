@@ -33,7 +33,8 @@ class ShadowDeployment(Generic[P, T_co]):
     :func:`~agent_canary.current_assignment`. When an argument refuses to be copied (a client, a lock, an open file),
     the shadow is not called, since it could change what the user gets: this counts as dropped, and the first time is
     logged. Bind such objects into the functions, or say with *copy* what may be shared. What the two functions reach by
-    themselves (``self``, closures, modules) is shared. Inside of a shadow nothing is mirrored again.
+    themselves (``self``, closures, modules) is shared. Inside of a shadow
+    nothing is mirrored again, and nothing is at all with ``AGENT_CANARY_DISABLED=1``.
 
     **Where it runs.** A plain function runs in one of *max_workers* daemon threads. A coroutine runs as a task on the
     asyncio loop of the caller, so that connections which stable and shadow share stay on their loop; it must not block

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from typing import Any
 
+from .. import switches
 from ..clock import Clock
 from ..context import is_shadow
 from ..failsafe import Failsafe
@@ -51,11 +52,17 @@ class Mirror:
         self._executor = executor
         self._monotonic = clock.monotonic
         self._failsafe = failsafe
+        self.switched()
+        switches.listen(self)
+
+    def switched(self) -> None:
+        """Mirror nothing while everything is switched off."""
+        self._is_off = switches.is_disabled()
 
     def copied(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> MirroredCall | None:
         """Return the shadow's call, or None when there is to be none."""
         try:
-            if is_shadow() or (self.sample_rate < 1.0 and random.random() >= self.sample_rate):
+            if self._is_off or is_shadow() or (self.sample_rate < 1.0 and random.random() >= self.sample_rate):
                 return None
             if self._executor.has_room:
                 return self._call(*self._copier.arguments(args, kwargs))
