@@ -7,10 +7,15 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from agent_canary import switches
 from agent_canary.context import assignment_var, shadow_var
+
+# A slow machine is no failure, and no run depends on what an earlier one found.
+hypothesis.settings.register_profile("project", deadline=None, database=None)
+hypothesis.settings.load_profile("project")
 
 _ROOT = Path(__file__).parent.parent
 
