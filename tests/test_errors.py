@@ -78,7 +78,7 @@ def test_what_is_no_fraction_is_refused(value: Any) -> None:
     """The message names the parameter, the range and the value."""
     with pytest.raises(ValueError, match=r"^share must be a number in \[0, 1\], got ") as caught:
         require_fraction("share", value)
-    assert str(caught.value).endswith(repr(value))
+    assert repr(value) in str(caught.value)
 
 
 @pytest.mark.parametrize("value", [*NO_NUMBERS, -1, -5e-324], ids=repr)

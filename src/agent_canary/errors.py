@@ -41,7 +41,8 @@ def require_fraction(name: str, value: object) -> float:
     """
     number = _finite(value)
     if number is None or not 0.0 <= number <= 1.0:
-        _refuse(name, "a number in [0, 1]", value)
+        hint = f": {number:g} % is {number / 100:g}" if number is not None and 1.0 < number <= 100.0 else ""
+        _refuse(name, "a number in [0, 1]", value, hint)
     return number
 
 
@@ -108,5 +109,5 @@ def _finite(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _refuse(name: str, allowed: str, value: object) -> NoReturn:
-    raise ValueError(f"{name} must be {allowed}, got {value!r}")
+def _refuse(name: str, allowed: str, value: object, hint: str = "") -> NoReturn:
+    raise ValueError(f"{name} must be {allowed}, got {value!r}{hint}")

@@ -73,7 +73,7 @@ def test_json_gives_the_guardrail_back(guardrail: Guardrail) -> None:
         (lambda: Rate("x", horizon=0), "horizon must be a finite number > 0, got 0.0"),
         (lambda: Rate("x", horizon=timedelta(0)), "horizon must be a finite number > 0, got 0.0"),
         (lambda: Rate("x", horizon=-1), "horizon must be finite seconds >= 0 or a timedelta, got -1"),
-        (lambda: SafetyMargin(1.5, 50), "margin must be a number in [0, 1], got 1.5"),
+        (lambda: SafetyMargin(1.5, 50), "margin must be a number in [0, 1], got 1.5: 1.5 % is 0.015"),
         (lambda: SafetyMargin(0.05, -1), "min_samples must be an integer >= 0, got -1"),
     ],
 )
@@ -113,7 +113,7 @@ def test_an_unknown_guardrail_without_a_name_goes_by_its_type() -> None:
         ({"name": "x"}, "guardrail must have 'type', got only ['name']"),
         ({"type": ""}, "type must be a string that is not empty, got ''"),
         ({"type": "failure_rate"}, "failure_rate must have 'tolerance', got only ['type']"),
-        ({"type": "safety_margin", "margin": 2, "min_samples": 1}, "margin must be a number in [0, 1], got 2"),
+        ({"type": "safety_margin", "margin": 2, "min_samples": 1}, "margin must be a number in [0, 1], got 2: 2 % is 0.02"),
     ],
 )
 def test_json_that_is_no_guardrail_is_refused(data: object, message: str) -> None:

@@ -217,6 +217,15 @@ def test_what_is_only_in_the_other_plan_is_said() -> None:
     assert here.difference(stored) == ["guardrail 'refusal' is only in the stored plan, not here"]
 
 
+def test_truth_and_one_differ() -> None:
+    """They are equal in Python, not in JSON."""
+    one, other = (
+        Plan([Stage(0.05)], [guardrail_from_json({"type": "of_tomorrow", "name": "new", "strict": strict})])
+        for strict in (True, 1)
+    )
+    assert one.difference(other) == ["guardrail 'new': strict is True here, 1 in the stored plan"]
+
+
 def test_a_key_that_one_plan_lacks_is_absent_there() -> None:
     """A guardrail of a later release with one parameter more is not the same."""
     old, new = (

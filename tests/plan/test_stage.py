@@ -69,8 +69,14 @@ def test_a_duration_may_be_a_timedelta() -> None:
 )
 def test_a_value_out_of_range_is_refused(parameter: str, value: Any, allowed: str) -> None:
     """The message names the parameter, the allowed range and the value that was found."""
-    with pytest.raises(ValueError, match=f"^{re.escape(f'{parameter} must be {allowed}, got {value!r}')}$"):
+    with pytest.raises(ValueError, match=f"^{re.escape(f'{parameter} must be {allowed}, got {value!r}')}"):
         Stage(**{"percent": 0.1, parameter: value})
+
+
+def test_a_percent_that_is_meant_in_hundredths_is_told_how_to_write_it() -> None:
+    """Somebody who writes 5 for five per cent reads what to write instead."""
+    with pytest.raises(ValueError, match=r"^percent must be a number in \[0, 1\], got 5: 5 % is 0.05$"):
+        Stage(5)
 
 
 def test_a_stage_does_not_change() -> None:
@@ -95,7 +101,7 @@ def test_json_of_a_later_release_is_read() -> None:
     [
         ({}, "stage must have 'percent', got only []"),
         ([0.1], "stage must be a JSON object with string keys, got [0.1]"),
-        ({"percent": 2}, "percent must be a number in [0, 1], got 2"),
+        ({"percent": 2}, "percent must be a number in [0, 1], got 2: 2 % is 0.02"),
     ],
 )
 def test_json_that_is_no_stage_is_refused(data: object, message: str) -> None:
