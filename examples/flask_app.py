@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from flask import Flask, Response, g, request
 
-from agent_canary import AgentCanary, Rate, Rollout, RolloutStatus, Stage
+from agent_canary import AgentCanary, FailureRate, Rate, Rollout, RolloutStatus, Stage
 from agent_canary.testing import ManualClock
 from agent_canary_flask import FlaskCanary
 
@@ -20,7 +20,7 @@ clock = ManualClock()
 canary = AgentCanary(
     "prompt-1",
     "prompt-2",
-    Rollout([Stage(0.20), Stage(1.0)], rollback_on=[Rate("thumb", higher_is_better=True, horizon=60.0)]),
+    Rollout([Stage(0.20), Stage(1.0)], rollback_on=[FailureRate(), Rate("thumb", higher_is_better=True, horizon=60.0)]),
     name="support-prompt",
     secret=os.environ.get("CANARY_SECRET", "signs the ids, which travel through browsers"),
     clock=clock,
