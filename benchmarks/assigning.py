@@ -10,7 +10,7 @@ from .routing import BARE, CANARY, EMPTY, SHARE, STABLE, bare_function, empty_lo
 from .rows import Row, Rows, duration
 
 FOLDED = 8192
-"""Assignments per sample are a multiple of this one: twice what a canary lets pile up before it folds."""
+"""Assignments per sample are a multiple of this one: sixteen times what a canary lets pile up before it folds."""
 
 REASON = (
     "two thirds are the request's own path (an object, a context variable, two clock readings), one third is folding"

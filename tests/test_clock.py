@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from agent_canary import Clock
-from agent_canary.clock import CallableClock, SystemClock, as_clock
+from agent_canary.clock import CallableClock, Rests, SystemClock, as_clock
 from agent_canary.testing import ManualClock
 
 
@@ -95,3 +98,56 @@ def test_a_manual_clock_goes_forward_only(seconds: float) -> None:
     with pytest.raises(ValueError, match="seconds must be a finite number >= 0, got"):
         clock.advance(seconds)
     assert clock.wall() == 100.0
+
+
+@pytest.fixture
+def another_thread() -> Iterator[None]:
+    """Somebody who may want the interpreter."""
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait, args=(30,))
+    thread.start()
+    yield
+    done.set()
+    thread.join(timeout=30)
+
+
+def rests_of(steps: list[int]) -> list[float]:
+    """How long a work with parts of so many steps slept."""
+    slept: list[float] = []
+    rests = Rests(every=10, seconds=0.5, sleep=slept.append)
+    for size in steps:
+        rests(size)
+    return slept
+
+
+@pytest.mark.usefixtures("another_thread")
+def test_a_long_work_rests_every_so_many_steps() -> None:
+    """However its parts are cut; a short one does not."""
+    assert rests_of([1] * 9) == []
+    assert rests_of([1] * 10) == [0.5]
+    assert rests_of([4] * 9) == [0.5] * 3
+    assert rests_of([1000, 9, 1]) == [0.5] * 2
+
+
+def test_nobody_rests_for_nobody() -> None:
+    """In the only thread of a process there is no one to give way to."""
+    assert rests_of([1000, 1000]) == []
+
+
+@pytest.mark.usefixtures("another_thread")
+def test_an_event_loop_does_not_rest_in_its_own_thread() -> None:
+    """Its tasks would only wait the longer; in another thread the same work rests."""
+
+    async def work(in_thread: bool) -> list[float]:
+        return await asyncio.to_thread(rests_of, [10]) if in_thread else rests_of([10])
+
+    assert asyncio.run(work(in_thread=False)) == []
+    assert asyncio.run(work(in_thread=True)) == [0.5]
+
+
+@pytest.mark.usefixtures("another_thread")
+def test_a_rest_is_a_real_one() -> None:
+    """By default it sleeps, so that who waits can wake up."""
+    started = time.perf_counter()
+    Rests(every=1, seconds=0.01)(1)
+    assert time.perf_counter() - started >= 0.009

@@ -14,7 +14,6 @@ from .errors import require_count, require_non_negative
 from .metrics.outcome import Outcome
 from .traffic import Reason, Traffic
 
-
 _SUCCEEDED = Outcome.SUCCEEDED
 
 
@@ -234,8 +233,8 @@ class Assignment:
             self.outcome = _SUCCEEDED
         try:
             _current.reset(self._token)
-        except ValueError:  # left in a foreign context, where there is nothing to reset
-            return
+        except (ValueError, RuntimeError):
+            leave(self._token)
 
     async def __aenter__(self) -> Assignment:
         return self.__enter__()
@@ -247,14 +246,16 @@ class Assignment:
 
 
 class JoinedAssignment(Assignment):
-    """An ``assign`` inside a live assignment of the same canary: its version, and no outcome of its own."""
+    """An ``assign`` inside a live assignment of the same canary: its version, and no outcome of its own.
+
+    What says outright that this version failed (:meth:`fail`) fails the outer one. An exception that leaves the block
+    does not: the outer one sees what becomes of it.
+    """
 
     __slots__ = ("_outer",)
 
     def __init__(self, outer: Assignment) -> None:
-        super().__init__(
-            outer.owner, outer.traffic, outer.digest, outer.is_canary, outer.reason, outer.started_at
-        )
+        super().__init__(outer.owner, outer.traffic, outer.digest, outer.is_canary, outer.reason, outer.started_at)
         self.version = outer.version
         self._outer = outer
 
@@ -267,7 +268,8 @@ class JoinedAssignment(Assignment):
         """Change nothing: the outer assignment has the one outcome."""
 
     def fail(self, reason: str | BaseException | None = None) -> None:
-        """Change nothing: the outer assignment has the one outcome."""
+        """Fail the outer assignment."""
+        self._outer.fail(reason)
 
     def cancel(self) -> None:
         """Change nothing: the outer assignment has the one outcome."""
@@ -320,6 +322,8 @@ def leave(token: Token[Assignment | None]) -> None:
         _current.reset(token)
     except ValueError:
         return
+    except RuntimeError:  # the block was entered twice, and its inside has used the token
+        _current.set(None)
 
 
 def _words(reason: object) -> str | None:

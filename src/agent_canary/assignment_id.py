@@ -12,8 +12,9 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 _VERSION = "v1"
 _MAC_BYTES = 16
@@ -36,6 +37,7 @@ class AssignmentRecord:
 
     Attributes:
         run: The rollout's run, from 1.
+        versions: A hash of the two versions, see :func:`hash_of`.
         is_canary: Whether the canary answered.
         is_evidence: Whether the key's hash against the share decided.
         stage_idx: The stage, from 0.
@@ -46,6 +48,7 @@ class AssignmentRecord:
     """
 
     run: int
+    versions: str
     is_canary: bool
     is_evidence: bool
     stage_idx: int
@@ -71,11 +74,12 @@ class Signer:
         self.has_secret = secrets_ is not None
         if secrets_ is None:
             secrets_ = secrets.token_bytes(32)
-        listed = [secrets_] if isinstance(secrets_, (str, bytes)) else list(secrets_)
-        if not listed or not all(listed):
+        listed = _listed(secrets_)
+        if not listed or not all(isinstance(one, str | bytes) and one for one in listed):
+            found = [type(one).__name__ for one in listed]
             raise ValueError(
-                "secret must be a non-empty str or bytes, or a non-empty sequence of them (newest first); "
-                "make one with secrets.token_hex(32)"
+                "secret must be a non-empty str or bytes, or a non-empty sequence of them (newest first), "
+                f"got {found or type(secrets_).__name__}; make one with secrets.token_hex(32)"
             )
         purpose = b"agent_canary\x1f" + name.encode("utf-8", "surrogatepass") + b"\x1f"
         self._keys = [hashlib.sha256(purpose + _as_bytes(one)).digest() for one in listed]
@@ -103,10 +107,16 @@ class Signer:
         return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
 
+def hash_of(versions: tuple[str, str]) -> str:
+    """Return eight hexadecimal digits for a stable and a canary version."""
+    return hashlib.sha256("\x1f".join(versions).encode("utf-8", "surrogatepass")).hexdigest()[:8]
+
+
 def encode(record: AssignmentRecord, signer: Signer) -> str:
     """Return the signed text of *record*."""
     fields = [
         record.run,
+        record.versions,
         int(record.is_canary),
         int(record.is_evidence),
         record.stage_idx,
@@ -133,15 +143,21 @@ def decode(text: object, signer: Signer) -> AssignmentRecord:
     version, _, payload = signed.partition(".")
     try:
         fields = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        run, is_canary, is_evidence, stage_idx, share, unit, cluster, microseconds = fields
+        run, versions, is_canary, is_evidence, stage_idx, share, unit, cluster, microseconds = fields
         unit = None if unit is None else int(unit, 16)
     except (binascii.Error, ValueError, TypeError) as error:
         raise RefusedIdError("malformed", f"the assignment id cannot be read: {error}") from error
     if version != _VERSION:
         raise RefusedIdError("malformed", f"the assignment id is of format {version!r}, {_VERSION!r} can be read")
     return AssignmentRecord(
-        run, bool(is_canary), bool(is_evidence), stage_idx, share, unit, cluster, microseconds / 1e6
+        run, versions, bool(is_canary), bool(is_evidence), stage_idx, share, unit, cluster, microseconds / 1e6
     )
+
+
+def _listed(secret: object) -> list[Secret]:
+    if isinstance(secret, str | bytes):
+        return [secret]
+    return list(cast("Iterable[Secret]", secret)) if isinstance(secret, Iterable) else []
 
 
 def _as_bytes(secret: Secret) -> bytes:

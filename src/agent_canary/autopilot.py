@@ -29,6 +29,7 @@ class Autopilot:
         self._target = weakref.ref(target)
         self._name = name
         self._thread: threading.Thread | None = None
+        self._interval = 0.0
         self.forked()
 
     @property
@@ -36,11 +37,19 @@ class Autopilot:
         """Whether the thread runs."""
         return self._thread is not None and self._thread.is_alive()
 
+    @property
+    def interval(self) -> float | None:
+        """Seconds from the end of a tick to the next; None while it does not tick."""
+        return self._interval if self.is_alive else None
+
     def start(self, interval: float) -> None:
-        """Begin to tick, if it does not already; *interval* in seconds, from the end of a tick to the next."""
+        """Tick every *interval* seconds from now on."""
+        if self.interval not in (None, interval):
+            self.stop()
         with self._lock:
             if self.is_alive:
                 return
+            self._interval = interval
             self._stop = threading.Event()
             self._thread = threading.Thread(
                 target=_run, args=(self._target, interval, self._stop), name=self._name, daemon=True

@@ -11,6 +11,10 @@ from .metrics.ledger import Entry, Ledger, Slice, Window
 from .metrics.run_totals import RunTotals, SliceKey
 from .metrics.scores import ScoreBook, ScoreRule
 from .metrics.totals import Totals, checked_score
+from .metrics.units import Pause, no_pause
+
+_HARVEST = 500
+"""What a harvest takes at least, in the steps of a pause."""
 
 
 class Books:
@@ -52,9 +56,10 @@ class Books:
         """Begin a new slice of evidence."""
         return self.ledger.cut(key, self._clock.wall())
 
-    def settle(self) -> RunTotals:
+    def settle(self, pause: Pause = no_pause) -> RunTotals:
         """Return a copy of what counts by now."""
         self.harvest()
+        pause(_HARVEST)
         self.ledger.settle()
         self.ledger.update(lambda totals: self.scores.settle(self._clock.wall(), totals))
         return self.ledger.snapshot()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from hashlib import md5
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from . import processes, switches
 from .assignment import Assignment, JoinedAssignment
@@ -17,7 +18,7 @@ from .clock import Clock, as_clock
 from .context import assignment_var as _current
 from .context import shadow_var as _in_shadow
 from .deciding.verdict import AutoAction, Verdict
-from .errors import require_non_negative, require_positive, seconds
+from .errors import require_count, require_fraction, require_non_negative, require_positive, seconds
 from .failsafe import Failsafe
 from .metrics import VersionMetrics
 from .metrics.outcome import Outcome
@@ -52,7 +53,7 @@ class AgentCanary:
         alpha: The probability, in (0, 1), that a canary as good as stable is ever rolled back in a whole run.
         autopilot: Whether a daemon thread ticks from the process's first assignment on. None: with adapters and
             :meth:`call`, not with bare ``route``, ``assign`` and ``record``.
-        interval: Seconds between two ticks of that thread.
+        interval: Seconds (or a timedelta) between two ticks of that thread.
         on_event: Called with each :class:`~agent_canary.Event`.
         secret: Signs assignment ids and cookies; a sequence, newest first, for rotation. Without one, ids are good in
             this process only.
@@ -79,7 +80,7 @@ class AgentCanary:
         clock: Clock | Callable[[], float] | None = None,
         alpha: float = 0.01,
         autopilot: bool | None = None,
-        interval: float = 1.0,
+        interval: float | timedelta = 1.0,
         on_event: Callable[[Event], object] | None = None,
         secret: Secret | Sequence[Secret] | None = None,
         outcome_horizon: float | timedelta = 60.0,
@@ -91,29 +92,29 @@ class AgentCanary:
         _check_text("name", name)
         _check_versions(stable_version, canary_version)
         self.stable_version, self.canary_version, self.name = stable_version, canary_version, name
-        self.rollout = Rollout.standard() if rollout is None else rollout
+        self.rollout = Rollout.standard() if rollout is None else _checked_rollout(rollout)
         self.failsafe = Failsafe(name)
         self._clock = as_clock(clock)
         self.monotonic = self._clock.monotonic
         self._signer = Signer(name, secret)
         self._targeting = Targeting(overrides, cohorts, stable_version, canary_version)
         max_age = require_positive("id_max_age", seconds("id_max_age", id_max_age))
-        self._interval = require_positive("interval", interval)
-        self._autopilot_wanted = autopilot
+        self._interval = _interval(interval)
+        self._autopilot_wanted = _checked_autopilot(autopilot)
         self._asleep = autopilot is not False
         self._worker = Worker(
             self.versions,
             self.rollout,
             name=name,
-            store=MemoryStore() if store is None else store,
+            store=MemoryStore() if store is None else _checked_store(store),
             clock=self._clock,
             alpha=alpha,
-            margin=None if rollback_safety_margin is None else (rollback_safety_margin, rollback_min_samples),
+            margin=_margin(rollback_safety_margin, rollback_min_samples),
             horizon=require_positive("outcome_horizon", seconds("outcome_horizon", outcome_horizon)),
             stale_after=require_positive("stale_after", seconds("stale_after", stale_after)),
             plain=not self._targeting and autopilot is not True,
             failsafe=self.failsafe,
-            on_event=on_event,
+            on_event=_checked_hook(on_event),
         )
         self._metrics = self._worker.books.metrics
         self._scoring = Scoring(self._worker, self._signer, self.failsafe, max_age)
@@ -213,24 +214,28 @@ class AgentCanary:
         self,
         sticky_key: StickyKey | None,
         versions: Mapping[str, Callable[..., T]],
+        /,
         *args: Any,
         fallback: bool = False,
         **kwargs: Any,
     ) -> T:
         """Route, run the version's function and report what happened, in a line.
 
+        Inside a live assignment of the same canary it is part of that one.
+
         Args:
             sticky_key: What stays on one version.
-            versions: A function for each of the two versions.
+            versions: A plain function for each of the two versions. A stream needs an assignment of its own.
             *args: Given to the function.
             fallback: Whether stable answers for a canary that raises; its failure counts all the same.
             **kwargs: Given to the function.
 
         Raises:
-            ValueError: *versions* does not name the two versions.
+            ValueError: *versions* does not name the two versions, or one is no plain function.
             Exception: Whatever the function raises.
         """
         self.require_versions(versions, "versions")
+        _require_functions(versions, "call", inspect.iscoroutinefunction, "async: use acall()")
         assignment = self.assign(sticky_key, adapter=True)
         try:
             with assignment:
@@ -238,30 +243,32 @@ class AgentCanary:
         except Exception as error:
             if not (fallback and assignment.is_canary):
                 raise
-            self.failsafe.note("canary answered by stable", error)
+            self._note_fallback(assignment, error)
         with self._stand_in().active():
             return versions[self.stable_version](*args, **kwargs)
 
     async def acall(
         self,
         sticky_key: StickyKey | None,
-        versions: Mapping[str, Callable[..., Awaitable[T]]],
+        versions: Mapping[str, Callable[..., Awaitable[T] | T]],
+        /,
         *args: Any,
         fallback: bool = False,
         **kwargs: Any,
     ) -> T:
-        """Same as :meth:`call`, for coroutine functions."""
+        """Same as :meth:`call`; what the functions return is awaited where it can be."""
         self.require_versions(versions, "versions")
+        _require_functions(versions, "acall")
         assignment = self.assign(sticky_key, adapter=True)
         try:
             async with assignment:
-                return await versions[assignment.version](*args, **kwargs)
+                return await _awaited(versions[assignment.version](*args, **kwargs))
         except Exception as error:
             if not (fallback and assignment.is_canary):
                 raise
-            self.failsafe.note("canary answered by stable", error)
+            self._note_fallback(assignment, error)
         with self._stand_in().active():
-            return await versions[self.stable_version](*args, **kwargs)
+            return await _awaited(versions[self.stable_version](*args, **kwargs))
 
     def score(self, assignment_id: str, name: str, value: float) -> bool:
         """Report a score of an answer that has gone, by its ``assignment.id``, in any process that has the secret.
@@ -319,16 +326,16 @@ class AgentCanary:
 
     # The autopilot
 
-    def start(self, interval: float | None = None) -> None:
-        """Begin to tick in a daemon thread, if none does already.
+    def start(self, interval: float | timedelta | None = None) -> None:
+        """Begin to tick in a daemon thread.
 
         Args:
-            interval: Seconds between two ticks; the constructor's by default.
+            interval: Seconds (or a timedelta) between two ticks; the constructor's by default.
 
         Raises:
             ValueError: *interval* is not positive.
         """
-        every = self._interval if interval is None else require_positive("interval", interval)
+        every = self._interval if interval is None else _interval(interval)
         self._asleep = False
         self._autopilot.start(every)
         self._worker.refresh(plain=not self._targeting, ticks=True)
@@ -340,13 +347,18 @@ class AgentCanary:
         self._worker.refresh(plain=not self._targeting, ticks=False)
 
     @contextmanager
-    def running(self, interval: float | None = None) -> Generator[AgentCanary]:
-        """Tick in a daemon thread for the block."""
+    def running(self, interval: float | timedelta | None = None) -> Generator[AgentCanary]:
+        """Tick in a daemon thread for the block; after it all is as it was before."""
+        before, asleep = self._autopilot.interval, self._asleep
         self.start(interval)
         try:
             yield self
         finally:
-            self.stop()
+            if before is None:
+                self.stop()
+                self._asleep = asleep
+            else:
+                self.start(before)
 
     def close(self) -> None:
         """Stop ticking. Requests are still routed and booked."""
@@ -460,6 +472,10 @@ class AgentCanary:
         self._worker.ledger.push(assignment)
         self._worker.ledger.relieve()
 
+    def _note_fallback(self, assignment: Assignment, error: Exception) -> None:
+        assignment.fail(error)  # it has failed already, but for one that joined another's
+        self.failsafe.note("canary (stable answered)", error)
+
     def _stand_in(self) -> Assignment:
         """An assignment of stable that is seen but not booked: stable answers for a canary that failed."""
         return Assignment(self, self._worker.traffic, None, False, Reason.ERROR, self.monotonic())
@@ -472,6 +488,37 @@ class AgentCanary:
         return ValueError(f"version must be one of {list(self.versions)}, got {version!r}")
 
 
+def _require_functions(
+    versions: Mapping[str, object],
+    where: str,
+    is_refused: Callable[[object], bool] | None = None,
+    why: str = "",
+) -> None:
+    """Refuse versions that *where* cannot call.
+
+    Raises:
+        ValueError: One is no function, gives a stream, or is refused for *why*.
+    """
+    for version, function in versions.items():
+        if not callable(function):
+            raise ValueError(f"versions must hold functions, got {function!r} for {version!r}")
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise ValueError(
+                f"versions must hold functions that return an answer, {function!r} for {version!r} gives a stream, "
+                f"which {where}() would take for a success before it has begun: use assign() around it"
+            )
+        if is_refused is not None and is_refused(function):
+            raise ValueError(f"versions must hold plain functions, {function!r} for {version!r} is {why}")
+
+
+async def _awaited(answer: Awaitable[T] | T) -> T:
+    return await cast("Awaitable[T]", answer) if inspect.isawaitable(answer) else answer
+
+
+def _interval(value: float | timedelta) -> float:
+    return require_positive("interval", value.total_seconds() if isinstance(value, timedelta) else value)
+
+
 def _check_text(name: str, value: object) -> None:
     if not isinstance(value, str) or not value:
         raise ValueError(f"{name} must be a non-empty str, got {value!r}")
@@ -482,3 +529,35 @@ def _check_versions(stable_version: str, canary_version: str) -> None:
     _check_text("canary_version", canary_version)
     if stable_version == canary_version:
         raise ValueError(f"stable_version and canary_version must differ, both are {stable_version!r}")
+
+
+# Types say what belongs where; who has no type checker is told at construction.
+
+
+def _checked_rollout(value: object) -> Rollout:
+    if not isinstance(value, Rollout):
+        raise ValueError(f"rollout must be a Rollout, such as Rollout([Stage(0.05), Stage(1.0)]), got {value!r}")
+    return value
+
+
+def _checked_store(value: object) -> Store:
+    if isinstance(value, type) or not isinstance(value, Store):
+        raise ValueError(f"store must be a Store, such as MemoryStore(), got {value!r}")
+    return value
+
+
+def _checked_autopilot(value: object) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise ValueError(f"autopilot must be True, False or None, got {value!r}")
+    return value
+
+
+def _checked_hook(value: Callable[[Event], object] | None) -> Callable[[Event], object] | None:
+    if value is not None and not callable(value):
+        raise ValueError(f"on_event must be a function of an Event, or None, got {value!r}")
+    return value
+
+
+def _margin(margin: float | None, min_samples: int) -> tuple[float, int] | None:
+    count = require_count("rollback_min_samples", min_samples)
+    return None if margin is None else (require_fraction("rollback_safety_margin", margin), count)

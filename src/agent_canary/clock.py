@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+import threading
 import time
 from collections.abc import Callable
 from typing import Protocol, cast, runtime_checkable
@@ -81,3 +83,44 @@ def _from_callable(read: Callable[[], object]) -> Clock:
     if isinstance(now, bool) or not isinstance(now, int | float) or not math.isfinite(now):
         raise ValueError(f"clock must return seconds as a finite number, as time.time does, got {now!r} from {read!r}")
     return CallableClock(cast("Callable[[], float]", read))
+
+
+class Rests:
+    """Lets other threads have the interpreter during a long work: called between its parts, it sleeps every so often.
+
+    Python takes the interpreter from a thread that wants to keep it only after 5 ms (``sys.getswitchinterval``), and
+    one answer in an event loop may need it several times. To give it up for no time (``time.sleep(0)``) is not enough:
+    who waits has to wake up first, and finds it taken again. Where nobody can wait, in the only thread, nothing sleeps;
+    nor in an event loop's own thread, whose tasks would wait the longer.
+
+    Args:
+        every: Sleep after so many steps of some 0.1 microseconds.
+        seconds: How long to sleep.
+        sleep: Called with *seconds*.
+    """
+
+    __slots__ = ("_done", "_every", "_seconds", "_sleep")
+
+    def __init__(
+        self, every: int = 60, seconds: float = 0.000_05, sleep: Callable[[float], object] = time.sleep
+    ) -> None:
+        self._every = every
+        self._seconds = seconds
+        self._sleep = sleep
+        self._done = 0
+
+    def __call__(self, steps: int) -> None:
+        """Note that *steps* were done, and sleep if it is time."""
+        self._done += steps
+        if self._done >= self._every:
+            self._done = 0
+            if threading.active_count() > 1 and not _in_event_loop():
+                self._sleep(self._seconds)
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -8,12 +8,17 @@ from .deciding.analysis import Analysis
 from .deciding.memory import AnalysisMemory
 from .deciding.verdict import AutoAction, Verdict, decide
 from .errors import RevisionConflictError
-from .metrics.run_totals import RunTotals, merged
+from .metrics.evidence import Evidence
+from .metrics.run_totals import RunTotals
+from .metrics.units import Pause, no_pause
 from .plan.gates import unmet_gates
 from .rollout import GOING, Rollout, RolloutStatus
 from .stores import Store
 
 AUTO = "auto"
+
+_LONG = 500
+"""What takes half of a tenth of a millisecond or more, in the steps of a pause."""
 
 
 class Controller:
@@ -25,6 +30,7 @@ class Controller:
         name: The rollout's name in the store.
         settle: Settles this worker's books and returns what counts by now.
         analysis_of: Returns the analysis for the plan in force.
+        pause: Called between the steps of an analysis.
     """
 
     def __init__(
@@ -34,6 +40,7 @@ class Controller:
         name: str,
         settle: Callable[[], RunTotals],
         analysis_of: Callable[[], Analysis],
+        pause: Pause = no_pause,
     ) -> None:
         self.rollout = rollout
         self.last_verdict: Verdict | None = None
@@ -41,6 +48,7 @@ class Controller:
         self._name = name
         self._settle = settle
         self._analysis_of = analysis_of
+        self._pause = pause
 
     def follow(self) -> None:
         """Read what others decided."""
@@ -49,19 +57,23 @@ class Controller:
     def analyse(self, worker: str) -> Verdict | None:
         """Publish, and judge all workers' totals; return None when another worker was faster. Moves nothing."""
         self._store.publish(self._name, worker, self._settle())
+        self._pause(_LONG)
         state = self.rollout.state
         if state.status not in GOING:
             verdict = Verdict(AutoAction.HOLD, f"the rollout is {_words(state.status)}")
             self.last_verdict = self.last_verdict if state.is_finished and self.last_verdict else verdict
             return verdict
-        totals = merged(self._store.totals(self._name, state.run).values(), state.run)
+        evidence = self._evidence(state.run)
         version, saved = self._store.load_analysis(self._name, state.run)
         memory = AnalysisMemory() if saved is None else AnalysisMemory.from_json(saved)
+        self._pause(_LONG)
         analysis = self._analysis_of()
-        findings = analysis.run(totals, state.stage_idx, memory)
+        findings = analysis.run(evidence, state.stage_idx, memory)
+        self._pause(_LONG)
         if not self._store.save_analysis(self._name, state.run, version, memory.to_json()):
             return None
-        verdict = decide(findings, analysis.plan.required, self._unmet(totals), self.stage_name())
+        self._pause(_LONG)
+        verdict = decide(findings, analysis.plan.required, self._unmet(evidence), self.stage_name())
         self.last_verdict = self._unless_it_stays(verdict)
         return self.last_verdict
 
@@ -82,20 +94,21 @@ class Controller:
         rollout = self.rollout
         if rollout.status is not RolloutStatus.RUNNING or not rollout.is_complete:
             return
-        totals = merged(self._store.totals(self._name, rollout.run).values(), rollout.run)
-        if not self._unmet(totals):
-            evidence = verdict.to_json() if verdict else None
+        if not self._unmet(self._evidence(rollout.run)):
             reason = f"{self.stage_name()}: its time, samples and thresholds are met"
-            rollout.complete(reason, actor=AUTO, evidence=evidence)
+            rollout.complete(reason, actor=AUTO, evidence=verdict.to_json() if verdict else None)
 
     def stage_name(self) -> str:
         """``stage 2 of 5 (5 %)``."""
         rollout = self.rollout
         return f"stage {rollout.current_stage_idx + 1} of {len(rollout.stages)} ({100 * rollout.current_percent:g} %)"
 
-    def _unmet(self, totals: RunTotals) -> tuple[str, ...]:
+    def _evidence(self, run: int) -> Evidence:
+        return Evidence(self._store.totals(self._name, run).values(), run, self._pause)
+
+    def _unmet(self, evidence: Evidence) -> tuple[str, ...]:
         rollout = self.rollout
-        canary = totals.stage_totals(rollout.current_stage_idx, is_canary=True)
+        canary = evidence.stage(rollout.current_stage_idx, is_canary=True)
         return unmet_gates(rollout.current_stage, rollout.time_in_stage(), canary)
 
     def _unless_it_stays(self, verdict: Verdict) -> Verdict:

@@ -34,19 +34,27 @@ class Failsafe:
             return dict(self._counts)
 
     def note(self, where: str, error: BaseException | str) -> None:
-        """Count an error under *where*; the first one there is logged with its traceback."""
+        """Count what went wrong under *where*; the first one there is logged, an exception with its traceback."""
         with self._lock:
             self._counts[where] += 1
             first = self._counts[where] == 1
-        if first:
-            trace = error if isinstance(error, BaseException) else None
+        if not first:
+            return
+        if isinstance(error, BaseException):
             logger.error(
                 "agent_canary rollout %r: %s failed: %r; the request goes on. Further errors here are only counted "
                 '(status()["errors"]).',
                 self._name,
                 where,
                 error,
-                exc_info=trace,
+                exc_info=error,
+            )
+        else:
+            logger.warning(
+                'agent_canary rollout %r: %s: %s. More of these are only counted (status()["errors"]).',
+                self._name,
+                where,
+                error,
             )
 
     def call(self, where: str, function: Callable[..., T], *args: object, default: D | None = None) -> T | D | None:

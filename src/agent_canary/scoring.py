@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .assignment import Assignment
-from .assignment_id import AssignmentRecord, RefusedIdError, Signer, decode, encode
+from .assignment_id import AssignmentRecord, RefusedIdError, Signer, decode, encode, hash_of
 from .books import Scored
 from .failsafe import Failsafe
 from .metrics.run_totals import SliceKey
@@ -25,11 +25,13 @@ class Scoring:
         self._signer = signer
         self._failsafe = failsafe
         self._max_age = max_age
+        self._versions = hash_of(worker.versions)
 
     def id_of(self, assignment: Assignment) -> str:
         """Return the assignment's id."""
         record = AssignmentRecord(
             run=assignment.run,
+            versions=self._versions,
             is_canary=assignment.is_canary,
             is_evidence=assignment.is_evidence,
             stage_idx=assignment.stage_idx,
@@ -46,6 +48,8 @@ class Scoring:
             record = decode(assignment_id, self._signer)
         except RefusedIdError as error:
             return self._refuse(error.cause, str(error))
+        if record.versions != self._versions:
+            return self._refuse("other versions", "the score is for an assignment of another pair of versions")
         if record.run != self._worker.ledger.totals.run:
             return self._refuse("other run", f"the score is for an assignment of run {record.run}")
         age = self._worker.clock.wall() - record.started_at
@@ -57,7 +61,9 @@ class Scoring:
 
     def of_assignment(self, assignment: Assignment, name: str, value: float) -> None:
         """Book a score of an assignment of this process."""
-        if assignment.run == self._worker.ledger.totals.run:
+        if assignment.run != self._worker.ledger.totals.run:
+            self._refuse("other run", f"the score is for an assignment of run {assignment.run}")
+        else:
             self._book(Scored.of(assignment), name, value)
 
     def _book(self, scored: Scored, name: str, value: float) -> bool:

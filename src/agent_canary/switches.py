@@ -10,8 +10,16 @@ from typing import Any
 
 KILL_SWITCH = "AGENT_CANARY_DISABLED"
 
+
+class _Force:
+    """One block that forces a version; two of them are never the same, also with one version."""
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+
+
 _disabled = 0
-_forced: list[str] = []
+_forced: list[_Force] = []
 _listeners: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
@@ -22,7 +30,7 @@ def is_disabled() -> bool:
 
 def forced_version() -> str | None:
     """Return the version that a test forces on everybody, or None."""
-    return _forced[-1] if _forced else None
+    return _forced[-1].version if _forced else None
 
 
 def listen(listener: Any) -> None:
@@ -54,12 +62,13 @@ def force_version(version: str) -> Generator[None]:
 
     Canaries that do not know the version are left alone. The innermost block wins; the old state comes back after it.
     """
-    _forced.append(version)
+    force = _Force(version)
+    _forced.append(force)
     _tell()
     try:
         yield
     finally:
-        _forced.remove(version)
+        _forced.remove(force)
         _tell()
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from . import switches
 from .books import Books
-from .clock import Clock
+from .clock import Clock, Rests
 from .controller import Controller
 from .deciding.analysis import Analysis
 from .deciding.verdict import AutoAction, Verdict
@@ -81,7 +81,8 @@ class Worker:
         self._warned: set[tuple[int, int]] = set()
         self._announces = False
         self.books = Books(*versions, clock, horizon, failsafe.note)
-        self.controller = Controller(rollout, store, name, self._settle, self._analysis)
+        self._rests = Rests()
+        self.controller = Controller(rollout, store, name, self._settle, self._analysis, self._rests)
         rollout.bind(
             self._append,
             stable_version=versions[0],
@@ -246,7 +247,7 @@ class Worker:
 
     def _settle(self) -> RunTotals:
         self.refresh()
-        return self.books.settle()
+        return self.books.settle(self._rests)
 
     def _analysis(self) -> Analysis:
         return self.analysis

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 
 import anyio
 import anyio.to_thread
@@ -95,14 +96,32 @@ def test_what_a_joined_one_reports_is_the_outer_one_s(canary: AgentCanary, assig
         joined.score("judge", 1)
         joined.usage(output_tokens=7)
         joined.first_token()
-        joined.fail("no")
         joined.cancel()
+        joined.succeed()
         assert joined.id == assignment.id
         assert (joined.version, joined.unit) == (assignment.version, assignment.unit)
     snapshot = canary.metrics("v2").snapshot()
     assert snapshot["scores"] == {"judge": {"count": 1, "mean": 1.0}}
     assert snapshot["output_tokens"] == 7
     assert canary.metrics("v2").totals.first_token.count == 1
+    assert counted(canary, "v2") == (1, 0, 0)
+
+
+def test_a_joined_one_that_says_it_failed_fails_the_outer_one(canary: AgentCanary, assignment: Assignment) -> None:
+    """Whatever the outer block makes of it; an exception that merely leaves the joined block is the outer one's."""
+    with assignment:
+        with suppress(KeyError), canary.assign("another key"):
+            raise KeyError
+        assert assignment.outcome is None
+        canary.assign("another key").fail("empty answer")
+    assert counted(canary, "v2") == (0, 1, 0)
+
+
+def test_a_block_that_is_entered_twice_does_not_raise(canary: AgentCanary, assignment: Assignment) -> None:
+    """It ends once, and nothing stays current."""
+    with assignment, assignment:
+        assert current_assignment() is assignment
+    assert current_assignment() is None
     assert counted(canary, "v2") == (1, 0, 0)
 
 

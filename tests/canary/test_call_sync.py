@@ -71,7 +71,7 @@ def test_stable_answers_for_a_canary_that_raises(canary: AgentCanary, caplog: py
     for _ in range(2):
         assert canary.call(key, {"v1": old, "v2": broken}, 7, fallback=True, b=8) == ("old", (7,), {"b": 8})
     assert (counted(canary, "v1"), counted(canary, "v2")) == ((0, 0, 0), (0, 2, 0))
-    assert canary.status()["errors"] == {"canary answered by stable": 2}
+    assert canary.status()["errors"] == {"canary (stable answered)": 2}
     assert len(caplog.records) == 1
     assert caplog.records[0].exc_info is not None
 
@@ -132,3 +132,25 @@ def test_a_call_in_a_live_assignment_joins_it(canary: AgentCanary) -> None:
     with canary.assign(key_on(canary, "v2")):
         assert canary.call(key_on(canary, "v1"), {"v1": old, "v2": new})[0] == "new"
     assert counted(canary, "v2") == (1, 0, 0)
+
+
+def test_a_fallback_inside_an_assignment_fails_that_one(canary: AgentCanary) -> None:
+    """The user has stable's answer, and the canary its failure, although the outer block ends well."""
+    key = key_on(canary, "v2")
+    with canary.assign(key):
+        assert canary.call(key, {"v1": old, "v2": broken}, fallback=True)[0] == "old"
+    assert counted(canary, "v2") == (0, 1, 0)
+
+
+def test_a_function_that_cannot_be_called_is_refused(canary: AgentCanary) -> None:
+    """Before anything is counted: what is no function, a stream, and what call() cannot wait for."""
+
+    def stream() -> Any:
+        yield 1
+
+    async def asynchronous() -> None: ...
+
+    for wrong in (5, stream, asynchronous):
+        with pytest.raises(ValueError, match=r"^versions must hold "):
+            canary.call("user", {"v1": old, "v2": wrong})  # type: ignore[dict-item]
+    assert counted(canary, "v1") == counted(canary, "v2") == (0, 0, 0)

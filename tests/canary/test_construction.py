@@ -11,7 +11,17 @@ from typing import Any
 
 import pytest
 
-from agent_canary import AgentCanary, Cohort, FailureRate, IllegalMoveError, Plan, Rollout, SafetyMargin, Stage
+from agent_canary import (
+    AgentCanary,
+    Cohort,
+    FailureRate,
+    IllegalMoveError,
+    MemoryStore,
+    Plan,
+    Rollout,
+    SafetyMargin,
+    Stage,
+)
 from agent_canary.clock import SystemClock
 from agent_canary.testing import ManualClock
 from tests.canary.kit import users
@@ -51,10 +61,28 @@ def test_the_rest_is_by_keyword() -> None:
         ({"alpha": 0}, "alpha must be a number inside (0, 1), got 0"),
         ({"alpha": 1.0}, "alpha must be a number inside (0, 1), got 1.0"),
         ({"alpha": 5}, "alpha must be a number in [0, 1], got 5"),
-        ({"rollback_safety_margin": 5}, "margin must be a number in [0, 1], got 5"),
+        ({"rollback_safety_margin": 5}, "rollback_safety_margin must be a number in [0, 1], got 5"),
+        ({"rollback_min_samples": -1}, "rollback_min_samples must be an integer >= 0, got -1"),
+        (
+            {"rollout": [Stage(0.1)]},
+            "rollout must be a Rollout, such as Rollout([Stage(0.05), Stage(1.0)]), got [",
+        ),
+        ({"store": "sqlite:///x.db"}, "store must be a Store, such as MemoryStore(), got 'sqlite:///x.db'"),
+        ({"store": MemoryStore}, "store must be a Store, such as MemoryStore(), got <class"),
+        ({"autopilot": "no"}, "autopilot must be True, False or None, got 'no'"),
+        ({"on_event": 5}, "on_event must be a function of an Event, or None, got 5"),
+        (
+            {"secret": 123},
+            "or a non-empty sequence of them (newest first), got int",
+        ),
+        ({"secret": ["new", 1]}, "secret must be a non-empty str or bytes, or a non-empty sequence of them"),
+        (
+            {"overrides": {3.5: "v1"}},
+            "overrides must have sticky keys as keys: a sticky key is a str, an int or a ",
+        ),
         (
             {"rollback_safety_margin": 0.05, "rollback_min_samples": -1},
-            "min_samples must be an integer >= 0, got -1",
+            "rollback_min_samples must be an integer >= 0, got -1",
         ),
         ({"interval": 0}, "interval must be a finite number > 0, got 0"),
         ({"outcome_horizon": 0}, "outcome_horizon must be a finite number > 0, got 0"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agent_canary import AgentCanary, FindingStatus, MemoryStore, Rate, Stage
+from agent_canary import AgentCanary, FindingStatus, MemoryStore, Rate, Rollout, Stage
 from agent_canary.testing import ManualClock
 from tests.canary.kit import counted, key_on
 
@@ -145,7 +145,7 @@ def tampered(assignment_id: str) -> str:
     """Return the id with the other arm in it."""
     version, payload, mac = assignment_id.split(".")
     fields = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    fields[1] = 1 - fields[1]
+    fields[2] = 1 - fields[2]
     changed = base64.urlsafe_b64encode(json.dumps(fields, separators=(",", ":")).encode()).rstrip(b"=").decode()
     return f"{version}.{changed}.{mac}"
 
@@ -328,3 +328,19 @@ def test_texts_may_be_signed_for_cookies(make_canary: Make) -> None:
     assert canary.unsign(other.sign("a.text")) is None
     assert canary.unsign("a.text") is None
     assert canary.unsign("") is None
+
+
+def test_a_score_for_other_versions_is_refused(make_canary: Make) -> None:
+    """After a deploy of the next canary under one name and secret, nothing said of the last one is held against it."""
+    before = make_canary(name="dep", secret="s", stages=[Stage(1.0)])
+    after = AgentCanary("v2", "v3", Rollout([Stage(1.0)]), name="dep", secret="s", autopilot=False)
+    assert not after.score(before.assign("ada").id, "judge", 1)
+    assert after.status()["errors"] == {"score (other versions)": 1}
+
+
+def test_a_score_of_an_assignment_of_another_run_is_refused(canary: AgentCanary) -> None:
+    """It is counted, as it is by id."""
+    assignment = canary.assign("ada")
+    canary.rollout.restart()
+    assignment.score("judge", 1)
+    assert canary.status()["errors"] == {"score (other run)": 1}

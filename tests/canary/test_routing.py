@@ -302,6 +302,21 @@ def test_a_test_may_force_a_version(make_canary: Make) -> None:
     assert canary.status()["forced_version"] is None
 
 
+def test_one_version_may_be_forced_twice(make_canary: Make) -> None:
+    """What is in force after an inner block is what was before it, also when an outer one forces the same."""
+    canary = make_canary(stages=[Stage(0.5)])
+    with force_version("v2"), force_version("v1"):
+        with force_version("v2"):
+            assert canary.route("ada") == "v2"
+        assert canary.route("ada") == "v1"
+
+
+def test_an_override_is_for_the_key_however_it_is_written(make_canary: Make) -> None:
+    """The number 8 and the text "8" are one user."""
+    canary = make_canary(stages=[Stage(1.0)], overrides={8: "v1", "9": "v1"})
+    assert [canary.route(key) for key in (8, "8", 9, "9", "10")] == ["v1", "v1", "v1", "v1", "v2"]
+
+
 def test_a_version_that_a_canary_does_not_know_is_not_forced_on_it(make_canary: Make) -> None:
     """Other rollouts of the app are left alone."""
     canary = make_canary(stages=[Stage(1.0)])

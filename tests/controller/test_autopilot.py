@@ -6,6 +6,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -296,3 +297,15 @@ def test_who_does_not_tick_does_not_grow_stale(
     key = key_on(canary, "v2")
     clock.advance(10_000)
     assert canary.assign(key).version == "v2"
+
+
+def test_a_block_leaves_an_autopilot_as_it_was(make_worker: Workers) -> None:
+    """One that ticked before goes on after it at its own interval; one that waits for its first request still does."""
+    canary = make_worker(autopilot=None, interval=500)
+    with canary.running(600):
+        pass
+    assert not ticking()
+    canary.assign("ada", adapter=True)
+    with canary.running(timedelta(seconds=600)):
+        assert canary._autopilot.interval == 600
+    assert canary._autopilot.interval == 500

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping
 
+from agent_canary.metrics.evidence import Evidence
 from agent_canary.metrics.run_totals import Arms, BinaryCounts, RunTotals, SliceKey
 from agent_canary.metrics.totals import Totals
 
@@ -35,6 +36,11 @@ def seen(
         for unit, share, on_canary in units:
             totals.add_failing(name, share, [(unit, on_canary)])
     return totals
+
+
+def of_all(*parts: RunTotals) -> Evidence:
+    """Return what an analysis sees of the totals of workers."""
+    return Evidence(parts, 1)
 
 
 def arms(counts: Counts) -> Arms:

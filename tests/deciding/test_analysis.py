@@ -11,14 +11,14 @@ from agent_canary.deciding.analysis import Analysis
 from agent_canary.deciding.memory import AnalysisMemory
 from agent_canary.metrics.run_totals import RunTotals
 from agent_canary.plan import guardrail_from_json
-from tests.deciding.evidence import Slices, seen
+from tests.deciding.evidence import Slices, of_all, seen
 
 MARGIN = Plan([Stage(0.5)], [SafetyMargin(0.05, 50)])
 
 
 def findings_of(plan: Plan, totals: RunTotals, stage_idx: int = 0) -> tuple[Finding, ...]:
     """Return the findings of a first analysis."""
-    return Analysis(plan, 0.01).run(totals, stage_idx, AnalysisMemory())
+    return Analysis(plan, 0.01).run(of_all(totals), stage_idx, AnalysisMemory())
 
 
 # The budget
@@ -36,7 +36,7 @@ def test_alpha_is_shared_among_guardrails() -> None:
     plan = Plan([Stage(0.5)], [FailureRate(), Rate("refusal"), SafetyMargin(0.05, 50)], [Rate("tone")])
     analysis = Analysis(plan, 0.02)
     assert analysis.budget == {"failures": 0.01, "refusal": 0.01}
-    alphas = {finding.guardrail: finding.alpha for finding in analysis.run(seen(), 0, AnalysisMemory())}
+    alphas = {finding.guardrail: finding.alpha for finding in analysis.run(of_all(), 0, AnalysisMemory())}
     assert alphas == {"failures": 0.01, "refusal": 0.01, "safety_margin": None, "tone": 0.01}
 
 

@@ -13,7 +13,7 @@ from agent_canary import FailureRate, Finding, FindingStatus, Plan, Rate, Stage
 from agent_canary.deciding.analysis import Analysis
 from agent_canary.deciding.memory import AnalysisMemory
 from agent_canary.metrics.run_totals import BinaryCounts, RunTotals, SliceKey
-from tests.deciding.evidence import seen, users
+from tests.deciding.evidence import of_all, seen, users
 
 ALPHA = 0.01
 
@@ -21,7 +21,7 @@ ALPHA = 0.01
 def finding_of(totals: RunTotals, plan: Plan | None = None, memory: AnalysisMemory | None = None) -> Finding:
     """Return the finding about the plan's first guardrail."""
     analysis = Analysis(plan or Plan([Stage(0.5)]), ALPHA)
-    findings = analysis.run(totals, 0, AnalysisMemory() if memory is None else memory)
+    findings = analysis.run(of_all(totals), 0, AnalysisMemory() if memory is None else memory)
     return next(finding for finding in findings if finding.guardrail != "breaker")
 
 
@@ -240,7 +240,7 @@ def test_any_worker_may_take_the_next_analysis(batches: list[dict[SliceKey, Bina
         if moves_on:
             theirs = AnalysisMemory.from_json(json.loads(json.dumps(theirs.to_json(), allow_nan=False)))
         analysis = Analysis(Plan([Stage(0.5)]), ALPHA)
-        assert analysis.run(totals, 0, theirs) == analysis.run(totals, 0, mine)
+        assert analysis.run(of_all(totals), 0, theirs) == analysis.run(of_all(totals), 0, mine)
     assert theirs == mine
 
 

@@ -15,7 +15,7 @@ from agent_canary.deciding.analysis import Analysis
 from agent_canary.deciding.memory import AnalysisMemory
 from agent_canary.deciding.verdict import decide
 from agent_canary.metrics.run_totals import RunTotals
-from tests.deciding.evidence import seen, users
+from tests.deciding.evidence import of_all, seen, users
 
 STAGE = "stage 2 of 5 (5 %)"
 
@@ -177,7 +177,7 @@ def test_the_words_of_an_action_are_the_originals() -> None:
 )
 def test_the_first_finding_explains_itself(totals: RunTotals, plan: Plan, sentence: str) -> None:
     """One sentence with the numbers that a person would ask for."""
-    assert Analysis(plan, 0.01).run(totals, 0, AnalysisMemory())[0].sentence == sentence
+    assert Analysis(plan, 0.01).run(of_all(totals), 0, AnalysisMemory())[0].sentence == sentence
 
 
 # JSON

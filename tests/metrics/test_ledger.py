@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from agent_canary.metrics import Histogram, Outcome
-from agent_canary.metrics.arms import Arms, SliceKey
+from agent_canary.metrics.arms import Arms, CountsBySlice, SliceKey
+from agent_canary.metrics.evidence import Evidence
 from agent_canary.metrics.ledger import Entry, Ledger, Slice, Window
 from agent_canary.metrics.run_totals import RunTotals
 from agent_canary.metrics.totals import Totals
@@ -129,6 +130,11 @@ class Desk:
         return total
 
 
+def outcomes_of(totals: RunTotals) -> CountsBySlice:
+    """Failures by slice, as an analysis sees them."""
+    return Evidence([totals], totals.run).outcomes()
+
+
 @pytest.fixture
 def desk() -> Desk:
     """An empty one."""
@@ -143,7 +149,7 @@ def test_what_has_ended_counts_when_its_slice_is_over(desk: Desk) -> None:
     desk.ledger.settle()
     assert desk.ledger.snapshot().keyed == {}
     totals = desk.settle()
-    assert totals.outcomes()[HERE].to_json() == [2, 1, 1, 1]
+    assert outcomes_of(totals)[HERE].to_json() == [2, 1, 1, 1]
     assert dict(totals.failing["failures"].items()) == {2: (0.0, 0.05), 3: (0.05, None)}
     assert [
         (arm.latency.count, round(arm.latency.sum)) for arm in (totals.keyed[HERE].canary, totals.keyed[HERE].stable)
@@ -160,7 +166,7 @@ def test_an_open_request_of_either_arm_holds_both_arms_back(desk: Desk) -> None:
     assert desk.settle().keyed == {}
     assert desk.settle().failing == {}
     desk.end(open_one, FAILED)
-    assert desk.settle().outcomes()[HERE].to_json() == [1, 1, 1, 1]
+    assert outcomes_of(desk.settle())[HERE].to_json() == [1, 1, 1, 1]
 
 
 def test_a_later_slice_waits_for_the_ones_before_it(desk: Desk) -> None:
@@ -172,7 +178,7 @@ def test_a_later_slice_waits_for_the_ones_before_it(desk: Desk) -> None:
     assert desk.settle().keyed == {}
     assert desk.ledger.pending_slices == 4
     desk.end(open_one)
-    assert desk.settle().outcomes()[HERE].to_json() == [1, 0, 1, 0]
+    assert outcomes_of(desk.settle())[HERE].to_json() == [1, 0, 1, 0]
     assert desk.ledger.pending_slices == 1
 
 
@@ -234,7 +240,7 @@ def test_slices_are_cut_where_the_share_changes(desk: Desk) -> None:
     desk.serve(2, is_canary=True)
     desk.end(late, FAILED, after=5.0)
     totals = desk.settle()
-    assert {key: counts.to_json() for key, counts in totals.outcomes().items()} == {
+    assert {key: counts.to_json() for key, counts in outcomes_of(totals).items()} == {
         HERE: [1, 1, 0, 0],
         THERE: [1, 0, 0, 0],
     }
@@ -267,7 +273,7 @@ def test_cancelled_requests_are_neither_success_nor_failure(desk: Desk) -> None:
     desk.serve(1, is_canary=True, outcome=CANCELLED)
     totals = desk.settle()
     assert totals.keyed[HERE].canary == Totals(cancelled=1)
-    assert dict(totals.failing_table("failures").items()) == {}
+    assert dict(totals.failing["failures"].items()) == {}
     assert len(totals.first) == 0
     assert [window for _, _, window in desk.booked] == [[]]
 
@@ -304,7 +310,7 @@ def test_requests_that_were_not_randomised_are_no_evidence(desk: Desk) -> None:
     assert (totals.keyed[HERE].canary.succeeded, totals.keyed[HERE].canary.failed) == (1, 0)
     assert totals.keyed[HERE].canary.latency.count == 1
     assert list(totals.first) == [2]
-    assert dict(totals.failing_table("failures").items()) == {}
+    assert dict(totals.failing["failures"].items()) == {}
     assert (desk.sums().succeeded, desk.sums().failed) == (2, 1)
 
 
@@ -312,9 +318,9 @@ def test_an_open_request_that_is_no_evidence_holds_nothing_back(desk: Desk) -> N
     """A hanging tester delays no verdict; it times out in the metrics alone."""
     desk.begin(1, is_canary=True, is_evidence=False)
     desk.serve(2)
-    assert desk.settle().outcomes()[HERE].to_json() == [0, 0, 1, 0]
+    assert outcomes_of(desk.settle())[HERE].to_json() == [0, 0, 1, 0]
     desk.clock.advance(HORIZON + 1.0)
-    assert desk.settle().outcomes()[HERE].to_json() == [0, 0, 1, 0]
+    assert outcomes_of(desk.settle())[HERE].to_json() == [0, 0, 1, 0]
     assert desk.sums().timed_out == 1
 
 
@@ -448,25 +454,25 @@ def test_a_snapshot_is_a_copy(desk: Desk) -> None:
 
 
 def test_memory_is_relieved_without_ticks(desk: Desk) -> None:
-    """Where nobody ticks, the request that finds more than 4,096 waiting folds them."""
-    for number in range(4096):
+    """Where nobody ticks, the request that finds more than 512 waiting folds them."""
+    for number in range(512):
         desk.serve(number)
     desk.ledger.relieve()
-    assert (desk.ledger.waiting(), desk.booked) == (4096, [])
-    desk.serve(4096)
+    assert (desk.ledger.waiting(), desk.booked) == (512, [])
+    desk.serve(512)
     desk.ledger.relieve()
     assert desk.ledger.waiting() == 0
-    assert desk.sums().succeeded == 4097
+    assert desk.sums().succeeded == 513
     assert not desk.ledger._lock.locked()
 
 
 def test_a_request_never_waits_for_a_fold(desk: Desk) -> None:
     """While another thread folds, the one that would relieve goes on."""
-    for number in range(4097):
+    for number in range(513):
         desk.serve(number)
     with desk.ledger._lock:
         desk.ledger.relieve()
-    assert desk.ledger.waiting() == 4097
+    assert desk.ledger.waiting() == 513
 
 
 def test_with_many_open_requests_folds_are_rarer(desk: Desk) -> None:
@@ -474,7 +480,7 @@ def test_with_many_open_requests_folds_are_rarer(desk: Desk) -> None:
     for number in range(5000):
         desk.begin(number)
     desk.ledger.fold()
-    assert desk.ledger.fold_at == 4096 + 2 * 5000
+    assert desk.ledger.fold_at == 512 + 2 * 5000
     assert desk.ledger.open_count == 5000
 
 

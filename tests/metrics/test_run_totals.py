@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from agent_canary.metrics import Histogram, Outcome
 from agent_canary.metrics.arms import Arms, BinaryCounts, SliceKey
-from agent_canary.metrics.run_totals import RunTotals, merged
+from agent_canary.metrics.failing_units import FailingUnits
+from agent_canary.metrics.run_totals import RunTotals
 from agent_canary.metrics.totals import Totals
-from agent_canary.metrics.units import failing_units, first_outcomes
+from agent_canary.metrics.units import first_outcomes
 
 SHARE = st.sampled_from([0.01, 0.05, 0.25, 0.5, 1.0])
 KEY = st.builds(SliceKey, st.integers(0, 4), SHARE)
@@ -66,13 +67,6 @@ few = settings(max_examples=30, deadline=None)
 
 
 @dataclass
-class Traffic:
-    """What tells the wall time of a request."""
-
-    wall_offset: float = 0.0
-
-
-@dataclass
 class Request:
     """What a request tells of its unit's first outcome."""
 
@@ -82,7 +76,6 @@ class Request:
     is_canary: bool = True
     stage_idx: int = 1
     traffic_share: float = 0.05
-    traffic: Traffic = field(default_factory=Traffic)
 
     @property
     def digest(self) -> bytes | None:
@@ -96,7 +89,10 @@ def through_text(totals: RunTotals) -> RunTotals:
 
 def union(*parts: RunTotals) -> RunTotals:
     """All parts merged."""
-    return merged(parts, parts[0].run)
+    total = RunTotals(parts[0].run, math.inf)
+    for part in parts:
+        total.merge(part)
+    return total
 
 
 @few
@@ -158,21 +154,13 @@ def touch(totals: RunTotals) -> None:
     for table in totals.failing.values():
         table.put(0, (0.9, 0.001))
     totals.scored["new"] = {}
-    totals.failing["new"] = failing_units()
+    totals.failing["new"] = FailingUnits()
     totals.first.put(0, (-1.0, 0, 0.5, True, True))
 
 
 def test_the_watermark_is_the_earliest() -> None:
-    """What one worker may still have open is open; without workers nothing is."""
+    """What one worker may still have open is open."""
     assert union(RunTotals(3, 20.0), RunTotals(3, 10.0), RunTotals(3, 30.0)).watermark == 10.0
-    assert merged([], 3) == RunTotals(3, math.inf)
-
-
-def test_other_runs_are_left_out() -> None:
-    """A worker that still publishes an older run does not count."""
-    old, new = RunTotals(1, 5.0), RunTotals(2, 9.0)
-    old.add_failing("failures", 0.5, [(1, True)])
-    assert merged([old, new], 2) == RunTotals(2, 9.0)
 
 
 def test_failing_units_are_noted_by_arm_and_share() -> None:
@@ -181,18 +169,9 @@ def test_failing_units_are_noted_by_arm_and_share() -> None:
     totals.add_failing("failures", 0.05, [(1, True), (2, False)])
     totals.add_failing("failures", 0.25, [(1, True), (2, False), (2, True)])
     totals.add_failing("thumbs_up", 0.5, [(1, False)])
-    assert dict(totals.failing_table("failures").items()) == {1: (0.0, 0.05), 2: (0.25, 0.25)}
-    assert dict(totals.failing_table("thumbs_up").items()) == {1: (0.5, None)}
-    assert totals.failing_table("unknown") == failing_units()
-
-
-def test_a_sampled_table_without_units_keeps_its_level() -> None:
-    """An empty table that has sampled is not taken for one that was never filled."""
-    totals = RunTotals(1)
-    table = failing_units()
-    table.restore(3, {})
-    totals.failing["failures"] = table
-    assert totals.failing_table("failures").level == 3
+    assert dict(totals.failing["failures"].items()) == {1: (0.0, 0.05), 2: (0.25, 0.25)}
+    assert dict(totals.failing["thumbs_up"].items()) == {1: (0.5, None)}
+    assert "unknown" not in totals.failing
 
 
 def test_the_first_outcome_of_each_unit_is_kept() -> None:
@@ -205,45 +184,27 @@ def test_the_first_outcome_of_each_unit_is_kept() -> None:
             Request(7, 15.0, Outcome.SUCCEEDED),
             Request(8, 10.0, None, is_canary=False),
             Request(None, 1.0, Outcome.FAILED),
-        ]
+            Request(9, 10.0, Outcome.SUCCEEDED),
+        ],
+        0.0,
     )
-    totals.add_first_outcomes([Request(8, 30.0, Outcome.SUCCEEDED, is_canary=False)])
-    assert dict(totals.first.items()) == {7: (10.0, 1, 0.05, True, True), 8: (10.0, 1, 0.05, False, True)}
+    totals.add_first_outcomes([Request(8, 30.0, Outcome.SUCCEEDED, is_canary=False), Request(9, -5.0, None)], 5.0)
+    assert dict(totals.first.items()) == {
+        7: (10.0, 1, 0.05, True, True),
+        8: (10.0, 1, 0.05, False, True),
+        9: (0.0, 1, 0.05, True, True),
+    }
 
 
 def test_first_outcomes_are_sampled_when_there_are_many() -> None:
     """Within one call, too, the table is the one that putting each unit would make."""
     totals, expected = RunTotals(1), first_outcomes()
     requests = [Request((number * 0x9E3779B97F4A7C15) % 2**64, 1.0, Outcome.SUCCEEDED) for number in range(20_000)]
-    totals.add_first_outcomes(requests)
+    totals.add_first_outcomes(requests, 0.0)
     for request in requests:
         expected.put(request.unit or 0, (1.0, 1, 0.05, True, False))
     assert totals.first == expected
     assert totals.first.level >= 2
-
-
-def test_a_stages_totals_are_those_of_all_its_slices() -> None:
-    """Whatever the share, with and without a key, of one arm."""
-    totals = RunTotals(1)
-    totals.keyed = {
-        SliceKey(1, 0.05): Arms(Totals(succeeded=1), Totals(succeeded=10)),
-        SliceKey(1, 0.0): Arms(Totals(succeeded=2), Totals(succeeded=20)),
-        SliceKey(2, 0.25): Arms(Totals(succeeded=4), Totals(succeeded=40)),
-    }
-    totals.unkeyed = {SliceKey(1, 0.05): Arms(Totals(failed=8), Totals(failed=80))}
-    assert totals.stage_totals(1, is_canary=True) == Totals(succeeded=30, failed=80)
-    assert totals.stage_totals(1, is_canary=False) == Totals(succeeded=3, failed=8)
-    assert totals.stage_totals(0, is_canary=True) == Totals()
-    assert totals.keyed[SliceKey(1, 0.05)].canary == Totals(succeeded=10)
-
-
-def test_outcomes_are_failures_by_slice() -> None:
-    """With a key and without apart."""
-    totals, key = RunTotals(1), SliceKey(1, 0.05)
-    totals.keyed[key] = Arms(Totals(succeeded=9, failed=1), Totals(failed=2))
-    totals.unkeyed[key] = Arms(Totals(succeeded=5), Totals(succeeded=3, failed=1))
-    assert totals.outcomes() == {key: BinaryCounts(2, 2, 10, 1)}
-    assert totals.unkeyed_outcomes() == {key: BinaryCounts(4, 1, 5, 0)}
 
 
 def example_totals() -> RunTotals:

@@ -105,6 +105,25 @@ def test_a_clock_that_goes_back_opens_nothing_again(book: ScoreBook) -> None:
     assert not book.put("judge", 0.0, HERE, unit=1, assigned_at=100.0, is_canary=True)
 
 
+def test_units_that_the_sample_has_no_room_for_are_not_kept(book: ScoreBook) -> None:
+    """They count as answers, and wait for nothing: of 20,000 bad scores most need no memory once a sample is full."""
+    totals, chance = RunTotals(1), random.Random(1)
+
+    def score(second: float) -> int:
+        for _ in range(10_000):
+            book.put("judge", 0.0, HERE, chance.getrandbits(64), second, is_canary=True)
+        waiting = sum(len(units) for cell in book._cells.values() for units in cell.bad.values())
+        book.settle(second + 31.0, totals)
+        return waiting
+
+    assert score(100.0) == 10_000
+    limit = totals.failing["judge"].limit
+    assert score(200.0) == pytest.approx(10_000 * limit / 2**64, rel=0.1)
+    assert totals.scored["judge"][HERE].to_json() == [20_000, 20_000, 0, 0]
+    assert totals.failing["judge"].estimated_count == pytest.approx(20_000, rel=0.1)
+    assert book._cells == {}
+
+
 def test_a_name_without_a_rule_is_no_evidence(book: ScoreBook) -> None:
     """It is shown elsewhere, and judged nowhere."""
     assert not book.put("length", 1.0, HERE, unit=1, assigned_at=100.0, is_canary=True)

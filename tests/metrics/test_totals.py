@@ -219,6 +219,8 @@ def test_differences_of_scores_never_have_negative_squares() -> None:
     now, earlier = ScoreSums(2, 0.2, 0.01), ScoreSums(1, 0.1, 0.010000000000000002)
     now.subtract(earlier)
     assert now == ScoreSums(1, 0.1, 0.0)
+    now.subtract(ScoreSums(1, 0.3, 0.0))
+    assert now == ScoreSums()
 
 
 def with_(**parts: Any) -> Callable[[dict[str, Any]], object]:

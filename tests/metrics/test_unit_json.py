@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_canary.metrics.columns import seconds_from_text, seconds_to_text, units_from_text, units_to_text
+from agent_canary.metrics.failing_units import FailingUnits
 from agent_canary.metrics.unit_json import failing_from_json, failing_to_json, first_from_json, first_to_json
-from agent_canary.metrics.units import failing_units, first_outcomes
+from agent_canary.metrics.units import first_outcomes
 
 UNIT = st.integers(0, 2**64 - 1)
 SHARE = st.floats(0.0, 1.0)
@@ -57,11 +58,16 @@ def test_text_that_is_not_ours_is_refused(text: Any) -> None:
         seconds_from_text("times of a group", text)
 
 
+def grouped(values: dict[int, Any]) -> dict[Any, list[int]]:
+    """The units of each value."""
+    return {value: [unit for unit in values if values[unit] == value] for value in values.values()}
+
+
 @given(st.dictionaries(UNIT, SHARES, max_size=40), st.integers(0, 3))
 def test_failing_units_survive_json(values: dict[int, Any], level: int) -> None:
     """Level, units and shares are the same, and what was put in later still is combined."""
-    table = failing_units()
-    table.restore(level, {unit >> level: shares for unit, shares in values.items()})
+    table = FailingUnits()
+    table.restore(level, grouped({unit >> level: shares for unit, shares in values.items()}))
     restored = failing_from_json(through_text(failing_to_json(table)))
     assert restored == table
     for unit in values:
@@ -86,7 +92,7 @@ def test_first_outcomes_survive_json(values: dict[int, Any], level: int) -> None
 def test_the_same_table_gives_the_same_text() -> None:
     """The order in which units arrived does not show, so that a store sees when nothing has changed."""
     units = random.Random(1).sample(range(2**62), 50)
-    one, other = failing_units(), failing_units()
+    one, other = FailingUnits(), FailingUnits()
     for unit in units:
         one.put(unit, (0.0, 0.5))
     for unit in reversed(units):
@@ -97,7 +103,7 @@ def test_the_same_table_gives_the_same_text() -> None:
 def test_a_full_table_is_compact() -> None:
     """4,096 units take 45 kB of JSON, with their times 89 kB: eleven bytes for each number."""
     chance = random.Random(2)
-    failing, first = failing_units(), first_outcomes()
+    failing, first = FailingUnits(), first_outcomes()
     for unit in {chance.getrandbits(64) for _ in range(4096)}:
         failing.put(unit, chance.choice([(0.0, 0.05), (0.01, None), (0.01, 0.05)]))
         first.put(unit, (1.7e9 + chance.random(), 1, 0.05, chance.random() < 0.05, chance.random() < 0.01))

@@ -10,14 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agent_canary.metrics.units import (
-    MAX_UNITS,
-    UnitTable,
-    combine_shares,
-    earlier,
-    failing_units,
-    first_outcomes,
-)
+from agent_canary.metrics.failing_units import FailingUnits, combine_shares
+from agent_canary.metrics.units import MAX_UNITS, UnitTable, earlier, first_outcomes, units_of
 
 ROOM = 8
 SHARE = st.sampled_from([0.01, 0.05, 0.25, 0.5, 1.0])
@@ -28,15 +22,29 @@ UNIT = st.one_of(st.integers(0, 2**64 - 1), st.integers(0, 63).flatmap(lambda bi
 ENTRIES = st.lists(st.tuples(UNIT, SHARES), max_size=60)
 
 
-def table_of(entries: list[tuple[int, Any]], combine: Callable[[Any, Any], Any] = combine_shares) -> UnitTable[Any]:
+Table = UnitTable[Any] | FailingUnits
+Make = Callable[[], Table]
+
+
+def plain() -> UnitTable[Any]:
+    """A small table of any values."""
+    return UnitTable(combine_shares, ROOM)
+
+
+def compact() -> FailingUnits:
+    """A small table of failing units."""
+    return FailingUnits(ROOM)
+
+
+def table_of(entries: list[tuple[int, Any]], make: Make = plain) -> Any:
     """A small table into which the entries were put one by one."""
-    table: UnitTable[Any] = UnitTable(combine, ROOM)
+    table = make()
     for unit, value in entries:
         table.put(unit, value)
     return table
 
 
-def union(*tables: UnitTable[Any]) -> UnitTable[Any]:
+def union(*tables: Any) -> Any:
     """The union of tables, none of which is changed."""
     total = tables[0].copy()
     for table in tables[1:]:
@@ -44,65 +52,78 @@ def union(*tables: UnitTable[Any]) -> UnitTable[Any]:
     return total
 
 
+both_kinds = pytest.mark.parametrize("make", [plain, compact])
+
+
+@both_kinds
 @given(ENTRIES)
 @example([(unit << 55, (0.0, 0.5)) for unit in (*range(40), *range(40))])
-def test_the_level_is_a_pure_function_of_the_units(entries: list[tuple[int, Any]]) -> None:
+def test_the_level_is_a_pure_function_of_the_units(make: Make, entries: list[tuple[int, Any]]) -> None:
     """It is the smallest that leaves at most as many units as there is room for, and those are all that it keeps."""
     units = {unit for unit, _ in entries}
     level = next(j for j in range(65) if sum(unit < 2 ** (64 - j) for unit in units) <= ROOM)
-    table = table_of(entries)
+    table = table_of(entries, make)
     assert table.level == level
     assert table.limit == 2 ** (64 - level)
     assert set(table) == {unit for unit in units if unit < 2 ** (64 - level)}
     assert len(table) <= ROOM
 
 
+@both_kinds
 @given(ENTRIES, st.randoms(use_true_random=False))
-def test_the_order_of_arrival_changes_nothing(entries: list[tuple[int, Any]], chance: random.Random) -> None:
+def test_the_order_of_arrival_changes_nothing(
+    make: Make, entries: list[tuple[int, Any]], chance: random.Random
+) -> None:
     """Shuffled, the same entries make the same table."""
     shuffled = entries.copy()
     chance.shuffle(shuffled)
-    assert table_of(shuffled) == table_of(entries)
+    assert table_of(shuffled, make) == table_of(entries, make)
 
 
+@both_kinds
 @given(ENTRIES, ENTRIES)
 def test_the_union_is_that_of_one_worker_who_saw_all(
-    some: list[tuple[int, Any]], others: list[tuple[int, Any]]
+    make: Make, some: list[tuple[int, Any]], others: list[tuple[int, Any]]
 ) -> None:
     """The way units were spread over workers changes nothing."""
-    assert union(table_of(some), table_of(others)) == table_of(some + others)
+    assert union(table_of(some, make), table_of(others, make)) == table_of(some + others, make)
 
 
+@both_kinds
 @given(ENTRIES, ENTRIES, ENTRIES)
 def test_the_union_is_commutative_associative_and_idempotent(
-    one: list[tuple[int, Any]], two: list[tuple[int, Any]], three: list[tuple[int, Any]]
+    make: Make, one: list[tuple[int, Any]], two: list[tuple[int, Any]], three: list[tuple[int, Any]]
 ) -> None:
     """Workers may be merged in any order and grouping, and again."""
-    a, b, c = table_of(one), table_of(two), table_of(three)
+    a, b, c = table_of(one, make), table_of(two, make), table_of(three, make)
     assert union(a, b) == union(b, a)
     assert union(union(a, b), c) == union(a, union(b, c))
     assert union(a, b, b, a) == union(a, b)
     assert union(a, a) == a
 
 
+@both_kinds
 @given(ENTRIES, ENTRIES)
-def test_a_union_leaves_the_other_as_it_was(some: list[tuple[int, Any]], others: list[tuple[int, Any]]) -> None:
+def test_a_union_leaves_the_other_as_it_was(
+    make: Make, some: list[tuple[int, Any]], others: list[tuple[int, Any]]
+) -> None:
     """The table that is merged is not changed, nor is a copy by its original."""
-    table, other = table_of(some), table_of(others)
+    table, other = table_of(some, make), table_of(others, make)
     kept = other.copy()
     table.merge(other)
     table.put(0, (0.0, 0.01))
-    assert other == kept == table_of(others)
+    assert other == kept == table_of(others, make)
 
 
+@both_kinds
 @given(UNIT, st.lists(SHARES, min_size=1))
-def test_a_units_values_are_combined(unit: int, values: list[Any]) -> None:
+def test_a_units_values_are_combined(make: Make, unit: int, values: list[Any]) -> None:
     """The largest share of a failure on stable, and the smallest on the canary."""
-    table = table_of([(unit, value) for value in values])
+    table = table_of([(unit, value) for value in values], make)
     his = [hi for _, hi in values if hi is not None]
     assert table.get(unit) == (max(lo for lo, _ in values), min(his) if his else None)
     assert list(table.items()) == [(unit, table.get(unit))]
-    assert list(table.values()) == [table.get(unit)]
+    assert list(table) == [unit]
 
 
 @given(SHARES, SHARES, SHARES)
@@ -117,19 +138,22 @@ def test_combining_shares_is_a_union_too(one: Any, two: Any, three: Any) -> None
 @given(st.lists(FIRST, min_size=1, max_size=10))
 def test_the_earliest_outcome_is_kept(outcomes: list[Any]) -> None:
     """A unit's first outcome is that of its first request, in whatever order they are heard of."""
-    table = table_of([(7, outcome) for outcome in outcomes], earlier)
+    table = table_of([(7, outcome) for outcome in outcomes], lambda: UnitTable(earlier, ROOM))
     assert table.get(7) == min(outcomes)
 
 
-def test_an_unknown_unit_has_no_value() -> None:
+@both_kinds
+def test_an_unknown_unit_has_no_value(make: Make) -> None:
     """None, without an error."""
-    assert failing_units().get(5) is None
+    assert make().get(5) is None
+    assert table_of([(4, (0.0, 0.5)), (6, (0.0, 0.5))], make).get(5) is None
 
 
-def test_a_table_is_bounded_and_estimates_how_many_there_were() -> None:
+@pytest.mark.parametrize("make", [lambda: UnitTable(combine_shares), FailingUnits])
+def test_a_table_is_bounded_and_estimates_how_many_there_were(make: Callable[[], Table]) -> None:
     """Of 100,000 random units at most 4,096 are kept, and their number is known within a few per cent."""
     chance = random.Random(5)
-    table = failing_units()
+    table = make()
     for _ in range(100_000):
         table.put(chance.getrandbits(64), (0.0, 0.01))
     assert MAX_UNITS / 2 * 0.9 < len(table) <= MAX_UNITS == 4096
@@ -147,20 +171,27 @@ def test_a_small_table_counts_exactly() -> None:
     assert (len(table), table.level, table.estimated_count) == (2048, 1, 4096)
 
 
-def test_tables_are_equal_by_level_and_values() -> None:
+@both_kinds
+def test_tables_are_equal_by_level_and_values(make: Make) -> None:
     """A table that sampled knows less than one that saw only what is left."""
-    sampled = table_of([(unit << 55, (0.0, 0.5)) for unit in range(512)])
-    remaining = table_of(list(sampled.items()))
+    sampled = table_of([(unit << 55, (0.0, 0.5)) for unit in range(512)], make)
+    remaining = table_of(list(sampled.items()), make)
     assert remaining.level < sampled.level
     assert remaining != sampled
     assert sampled != dict(sampled.items())
 
 
+def contents(table: Table) -> Any:
+    """What a table of either kind is restored from."""
+    return table.groups if isinstance(table, FailingUnits) else dict(table.items())
+
+
+@both_kinds
 @given(ENTRIES)
-def test_contents_can_be_restored(entries: list[tuple[int, Any]]) -> None:
+def test_contents_can_be_restored(make: Make, entries: list[tuple[int, Any]]) -> None:
     """A table that takes over level and values goes on as the one they came from."""
-    table, twin = table_of(entries), table_of([])
-    twin.restore(table.level, dict(table.items()))
+    table, twin = table_of(entries, make), make()
+    twin.restore(table.level, contents(table))
     assert twin == table
     assert twin.limit == table.limit
     for unit in range(20):
@@ -169,6 +200,7 @@ def test_contents_can_be_restored(entries: list[tuple[int, Any]]) -> None:
     assert twin == table
 
 
+@both_kinds
 @pytest.mark.parametrize(
     ("level", "units", "message"),
     [
@@ -178,9 +210,27 @@ def test_contents_can_be_restored(entries: list[tuple[int, Any]]) -> None:
         (1, [5, 2**63], "units at level 1 must be below 9223372036854775808, got 9223372036854775808"),
     ],
 )
-def test_contents_that_no_table_can_have_are_refused(level: int, units: Any, message: str) -> None:
+def test_contents_that_no_table_can_have_are_refused(make: Make, level: int, units: Any, message: str) -> None:
     """The table stays as it was."""
-    table = table_of([(3, (0.0, 0.5))])
+    table: Any = table_of([(3, (0.0, 0.5))], make)
+    values: Any = dict.fromkeys(units, (0.0, 0.5)) if make is plain else {(0.0, 0.5): units}
     with pytest.raises(ValueError, match=message):
-        table.restore(level, dict.fromkeys(units, (0.0, 0.5)))
-    assert table == table_of([(3, (0.0, 0.5))])
+        table.restore(level, values)
+    assert table == table_of([(3, (0.0, 0.5))], make)
+
+
+@given(ENTRIES, ENTRIES)
+def test_a_large_table_unites_in_steps(some: list[tuple[int, Any]], others: list[tuple[int, Any]]) -> None:
+    """A pause is made after each of them, and the size of the steps makes no difference."""
+    steps: list[int] = []
+    table, other = table_of(some), table_of(others)
+    table.merge(other, steps.append)
+    assert table == table_of(some + others)
+    assert sum(steps) >= len(other)
+
+
+def test_units_are_the_last_eight_bytes_of_digests() -> None:
+    """Big-endian, on every host."""
+    digests = [bytes(range(16)), bytes(15) + b"\x07", b"\xff" * 16]
+    assert list(units_of(digests)) == [0x08090A0B0C0D0E0F, 7, 2**64 - 1]
+    assert list(units_of([])) == []

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import require_fraction
-from ..metrics.run_totals import BinaryCounts, CountsBySlice, RunTotals
+from ..metrics.arms import CountsBySlice, merge_counts
+from ..metrics.evidence import Evidence
 from ..plan import FailureRate, Guardrail, Plan, Rate, SafetyMargin
 from . import wording
 from .binary import BinaryEvidence, judge
@@ -23,14 +24,14 @@ class Case:
     Attributes:
         role: ``rollback`` or ``hold``.
         alpha: The probability of a false alarm that it may spend in the whole run.
-        totals: Of all workers.
+        evidence: Of all workers.
         stage_idx: The present stage, from 0.
         memory: What the analyses before remembered; judges change it in place.
     """
 
     role: str
     alpha: float
-    totals: RunTotals
+    evidence: Evidence
     stage_idx: int
     memory: AnalysisMemory
 
@@ -69,15 +70,15 @@ class Analysis:
             if not isinstance(guardrail, SafetyMargin)
         }
 
-    def run(self, totals: RunTotals, stage_idx: int, memory: AnalysisMemory) -> tuple[Finding, ...]:
+    def run(self, evidence: Evidence, stage_idx: int, memory: AnalysisMemory) -> tuple[Finding, ...]:
         """Return a finding for each guardrail and signal, and bring *memory* up to date."""
         findings = [
-            self._judge(guardrail, Case(role, self.alpha_each, totals, stage_idx, memory))
+            self._judge(guardrail, Case(role, self.alpha_each, evidence, stage_idx, memory))
             for role, guardrails in (("rollback", self.plan.rollback_on), ("hold", self.plan.hold_on))
             for guardrail in guardrails
         ]
         watched = any(isinstance(guardrail, FailureRate) for guardrail in self.plan.rollback_on)
-        tripped = trip(_outcomes(totals), memory.streak) if watched else None
+        tripped = trip(_outcomes(evidence), memory.streak) if watched else None
         return (tripped, *findings) if tripped else tuple(findings)
 
     def _judge(self, guardrail: Guardrail, case: Case) -> Finding:
@@ -89,27 +90,26 @@ class Analysis:
 
 
 def _judge_failures(spec: FailureRate, case: Case) -> Finding:
-    totals = case.totals
+    seen = case.evidence
     evidence = BinaryEvidence(
-        keyed=totals.outcomes(),
-        unkeyed=totals.unkeyed_outcomes(),
-        failing=totals.failing_table("failures"),
-        first=totals.first,
-        watermark=totals.watermark,
+        keyed=seen.outcomes(),
+        unkeyed=seen.unkeyed_outcomes(),
+        failing=seen.failing("failures"),
+        first=seen.first_outcomes,
+        watermark=seen.watermark,
     )
     return judge(spec.name, "failed", case.role, spec.tolerance, case.alpha, evidence, _exact(case.memory, spec.name))
 
 
 def _judge_rate(spec: Rate, case: Case) -> Finding:
-    totals = case.totals
-    evidence = BinaryEvidence(keyed=totals.scored.get(spec.name, {}), failing=totals.failing_table(spec.name))
+    evidence = BinaryEvidence(keyed=case.evidence.scored(spec.name), failing=case.evidence.failing(spec.name))
     noun = f"scored {0 if spec.higher_is_better else 1}"
     return judge(spec.name, noun, case.role, spec.tolerance, case.alpha, evidence, _exact(case.memory, spec.name))
 
 
 def _judge_margin(spec: SafetyMargin, case: Case) -> Finding:
-    canary = case.totals.stage_totals(case.stage_idx, is_canary=True)
-    stable = case.totals.stage_totals(case.stage_idx, is_canary=False)
+    canary = case.evidence.stage(case.stage_idx, is_canary=True)
+    stable = case.evidence.stage(case.stage_idx, is_canary=False)
     if canary.total < spec.min_samples or not canary.total or not stable.total:
         status = FindingStatus.NO_DATA
     else:
@@ -130,8 +130,7 @@ def _exact(memory: AnalysisMemory, name: str) -> ExactTest:
     return memory.exact.setdefault(name, ExactTest())
 
 
-def _outcomes(totals: RunTotals) -> CountsBySlice:
-    slices = totals.outcomes()
-    for key, counts in totals.unkeyed_outcomes().items():
-        slices[key] = slices.get(key, BinaryCounts()).plus(counts)
+def _outcomes(evidence: Evidence) -> CountsBySlice:
+    slices = evidence.outcomes()
+    merge_counts(slices, evidence.unkeyed_outcomes())
     return slices

@@ -8,12 +8,12 @@ a canary that people merely use more has more failing users at the same rate of 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from ..metrics.run_totals import BinaryCounts, CountsBySlice, SliceKey
-from ..metrics.units import FirstOutcome, Shares, UnitTable, failing_units
+from ..metrics.arms import BinaryCounts, CountsBySlice, SliceKey
+from ..metrics.failing_units import FailingCounts
+from ..metrics.units import FirstOutcome
 from ..statistics import log_e_value, log_likelihood_ratios, log_mean_exp, log_sampling_weight
 from . import wording
 from .finding import Finding, FindingStatus
@@ -24,6 +24,9 @@ TOTAL_FAILURE_SHARE = 0.1
 _FIRST_OUTCOME_SLICE_SECONDS = 10.0
 
 
+FirstOutcomes = Callable[[], tuple[int, Iterable[FirstOutcome]]]
+
+
 @dataclass(frozen=True, slots=True)
 class BinaryEvidence:
     """What is known of one 0/1 outcome.
@@ -31,15 +34,16 @@ class BinaryEvidence:
     Attributes:
         keyed: Counts of requests with a sticky key, by stage and share.
         unkeyed: Counts of requests without one.
-        failing: The units that had a bad outcome.
-        first: First outcomes of units, for total failure; None where that is not tested.
+        failing: Where the units failed that had a bad outcome.
+        first: Returns the level of a sample of units and their first outcomes, for total failure; asked for when the
+            canary looks worse than tolerated. None where that is not tested.
         watermark: Wall seconds; first outcomes of requests assigned from then on do not count yet.
     """
 
     keyed: CountsBySlice
     unkeyed: CountsBySlice = field(default_factory=dict[SliceKey, BinaryCounts])
-    failing: UnitTable[Shares] = field(default_factory=failing_units)
-    first: UnitTable[FirstOutcome] | None = None
+    failing: FailingCounts = field(default_factory=FailingCounts)
+    first: FirstOutcomes | None = None
     watermark: float = math.inf
 
 
@@ -74,7 +78,7 @@ def judge(
         if log_e_first >= first_threshold:
             failed, log_e, log_threshold = True, log_e_first, first_threshold
     status = _status(failed, total)
-    users = _users(evidence.failing)
+    users = evidence.failing.on_stable, evidence.failing.on_canary
     return Finding(
         guardrail=name,
         role=role,
@@ -128,15 +132,16 @@ def _multiply(test: ExactTest, slice_: BinaryCounts, tolerance: float) -> None:
     test.log_ratios = tuple(map(sum, zip(test.log_ratios, ratios, strict=True)))
 
 
-def _log_e_failing_users(failing: UnitTable[Shares], tolerance: float) -> float:
-    if not len(failing):
+def _log_e_failing_users(failing: FailingCounts, tolerance: float) -> float:
+    if not failing.by_shares:
         return 0.0
-    return log_e_value(Counter(failing.values()), tolerance) + log_sampling_weight(failing.level)
+    return log_e_value(failing.by_shares, tolerance) + log_sampling_weight(failing.level)
 
 
-def _log_e_first_outcomes(first: UnitTable[FirstOutcome], watermark: float, tolerance: float) -> float:
+def _log_e_first_outcomes(first: FirstOutcomes, watermark: float, tolerance: float) -> float:
+    level, outcomes = first()
     slices: dict[tuple[int, float, int], BinaryCounts] = {}
-    for assigned_at, stage_idx, share, is_canary, failed in first.values():
+    for assigned_at, stage_idx, share, is_canary, failed in outcomes:
         if assigned_at < watermark:
             key = (stage_idx, share, int(assigned_at // _FIRST_OUTCOME_SLICE_SECONDS))
             slices.setdefault(key, BinaryCounts()).add(is_canary, 1, int(failed))
@@ -146,7 +151,7 @@ def _log_e_first_outcomes(first: UnitTable[FirstOutcome], watermark: float, tole
     test = ExactTest()
     for counts in slices.values():
         _multiply(test, counts, tolerance)
-    return log_mean_exp(test.log_ratios) + log_sampling_weight(first.level)
+    return log_mean_exp(test.log_ratios) + log_sampling_weight(level)
 
 
 def _sum(parts: Iterable[BinaryCounts]) -> BinaryCounts:
@@ -154,12 +159,6 @@ def _sum(parts: Iterable[BinaryCounts]) -> BinaryCounts:
     for part in parts:
         total = total.plus(part)
     return total
-
-
-def _users(failing: UnitTable[Shares]) -> tuple[int, int]:
-    on_stable = sum(1 for lo, _ in failing.values() if lo) << failing.level
-    on_canary = sum(1 for _, hi in failing.values() if hi is not None) << failing.level
-    return on_stable, on_canary
 
 
 def _status(failed: bool, total: BinaryCounts) -> FindingStatus:

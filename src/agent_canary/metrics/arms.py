@@ -84,6 +84,13 @@ class BinaryCounts:
             self.stable_total += total
             self.stable_bad += bad
 
+    def merge(self, other: BinaryCounts) -> None:
+        """Add the counts of *other*."""
+        self.canary_total += other.canary_total
+        self.canary_bad += other.canary_bad
+        self.stable_total += other.stable_total
+        self.stable_bad += other.stable_bad
+
     def plus(self, other: BinaryCounts, sign: int = 1) -> BinaryCounts:
         """Return the sum, or with ``sign=-1`` the difference."""
         return BinaryCounts(
@@ -129,4 +136,4 @@ def merge_arms(mine: dict[SliceKey, Arms], others: Mapping[SliceKey, Arms]) -> N
 def merge_counts(mine: CountsBySlice, others: Mapping[SliceKey, BinaryCounts]) -> None:
     """Add the counts of the same slices."""
     for key, counts in others.items():
-        mine[key] = mine.get(key, BinaryCounts()).plus(counts)
+        mine.setdefault(key, BinaryCounts()).merge(counts)

@@ -1,33 +1,26 @@
-"""What one worker, or all of them together, have seen of one run; mergeable, and only what may be judged."""
+"""What one worker has seen of one run: mergeable, and only what may be judged."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from ..errors import require_count, require_non_negative
 from .arms import Arms, BinaryCounts, CountsBySlice, SliceKey, merge_arms, merge_counts
+from .failing_units import FailingUnits
 from .outcome import Outcome
 from .reading import list_of, object_of, part_of, row_of
-from .totals import Totals
 from .unit_json import failing_from_json, failing_to_json, first_from_json, first_to_json
-from .units import FirstOutcome, Shares, UnitTable, failing_units, first_outcomes
+from .units import FirstOutcome, UnitTable, first_outcomes, units_of
 
 S = TypeVar("S")
 
-__all__ = ["Arms", "BinaryCounts", "CountsBySlice", "FirstRequest", "RunTotals", "SliceKey", "merged"]
+__all__ = ["Arms", "BinaryCounts", "CountsBySlice", "FirstRequest", "RunTotals", "SliceKey"]
 
 FORMAT = 1
 """The format of :meth:`RunTotals.to_json`: another one is refused, since workers of two releases share a store."""
-
-
-class Timed(Protocol):
-    """What tells the wall time of requests."""
-
-    @property
-    def wall_offset(self) -> float: ...
 
 
 class FirstRequest(Protocol):
@@ -37,8 +30,6 @@ class FirstRequest(Protocol):
     def digest(self) -> bytes | None: ...
     @property
     def started_at(self) -> float: ...
-    @property
-    def traffic(self) -> Timed: ...
     @property
     def stage_idx(self) -> int: ...
     @property
@@ -68,31 +59,37 @@ class RunTotals:
     keyed: dict[SliceKey, Arms] = field(default_factory=dict[SliceKey, Arms])
     unkeyed: dict[SliceKey, Arms] = field(default_factory=dict[SliceKey, Arms])
     scored: dict[str, CountsBySlice] = field(default_factory=dict[str, CountsBySlice])
-    failing: dict[str, UnitTable[Shares]] = field(default_factory=dict[str, UnitTable[Shares]])
+    failing: dict[str, FailingUnits] = field(default_factory=dict[str, FailingUnits])
     first: UnitTable[FirstOutcome] = field(default_factory=first_outcomes)
 
     def add_failing(self, name: str, share: float, units: Iterable[tuple[int, bool]]) -> None:
         """Note (unit, on the canary) pairs that failed at *share*."""
-        table = self.failing.setdefault(name, failing_units())
+        table = self.failing.setdefault(name, FailingUnits())
         for unit, is_canary in units:
             table.put(unit, (0.0, share) if is_canary else (share, None))
 
-    def add_first_outcomes(self, requests: Iterable[FirstRequest]) -> None:
-        """Note requests of which some may be their unit's first; one without an outcome has timed out."""
-        # Bytes against bytes, and no property: these lines run for every request.
+    def add_first_outcomes(self, requests: Sequence[FirstRequest], wall_offset: float) -> None:
+        """Note requests of which some may be their unit's first; one without an outcome has timed out.
+
+        Args:
+            requests: Those without a key tell nothing.
+            wall_offset: Wall time minus the monotonic time of their beginnings, seconds.
+        """
+        # These lines run for every request: units from digests in bulk, and nothing else of what is known already.
+        digests = [digest for request in requests if (digest := request.digest) is not None]
+        if len(digests) < len(requests):
+            requests = [request for request in requests if request.digest is not None]
         first = self.first
-        limit, known_of, number_of = first.limit_bytes, first.live.get, int.from_bytes
-        for request in requests:
-            digest = request.digest
-            if digest is None or (tail := digest[8:]) >= limit:
+        limit, known_of = first.limit, first.live.get
+        for unit, request in zip(units_of(digests), requests, strict=True):
+            if unit >= limit:
                 continue
-            unit = number_of(tail, "big")
             known = known_of(unit)
-            assigned_at = request.started_at + request.traffic.wall_offset
+            assigned_at = request.started_at + wall_offset
             if known is None or assigned_at < known[0]:
                 failed = request.outcome is None or request.outcome is Outcome.FAILED
                 first.put(unit, (assigned_at, request.stage_idx, request.traffic_share, request.is_canary, failed))
-                limit, known_of = first.limit_bytes, first.live.get
+                limit, known_of = first.limit, first.live.get
 
     def merge(self, other: RunTotals) -> None:
         """Add another worker's; the watermark is the earlier one."""
@@ -102,7 +99,7 @@ class RunTotals:
         for name, slices in other.scored.items():
             merge_counts(self.scored.setdefault(name, {}), slices)
         for name, table in other.failing.items():
-            self.failing.setdefault(name, failing_units()).merge(table)
+            self.failing.setdefault(name, FailingUnits()).merge(table)
         self.first.merge(other.first)
 
     def copy(self) -> RunTotals:
@@ -117,28 +114,6 @@ class RunTotals:
         twin.failing = {name: table.copy() for name, table in self.failing.items()}
         twin.first = self.first.copy()
         return twin
-
-    def stage_totals(self, stage_idx: int, *, is_canary: bool) -> Totals:
-        """What was assigned in one stage to one arm and counts, with and without a key."""
-        total = Totals()
-        for slices in (self.keyed, self.unkeyed):
-            for key, arms in slices.items():
-                if key.stage_idx == stage_idx:
-                    total.merge(arms.of(is_canary))
-        return total
-
-    def outcomes(self) -> CountsBySlice:
-        """Failures of requests with a key, by stage and share."""
-        return {key: BinaryCounts.of_arms(arms) for key, arms in self.keyed.items()}
-
-    def failing_table(self, name: str) -> UnitTable[Shares]:
-        """The units that had a bad outcome of *name*; empty when none had."""
-        table = self.failing.get(name)
-        return failing_units() if table is None else table
-
-    def unkeyed_outcomes(self) -> CountsBySlice:
-        """Failures of requests without a key, by stage and share."""
-        return {key: BinaryCounts.of_arms(arms) for key, arms in self.unkeyed.items()}
 
     def to_json(self) -> dict[str, Any]:
         """Return the contents as an object that :func:`json.dumps` accepts; a watermark of plus infinity is null."""
@@ -186,12 +161,3 @@ def _slices(what: str, data: object, read: Callable[[object], S]) -> dict[SliceK
     if len(slices) < len(rows):
         raise ValueError(f"{what} must have each slice once, got {[row[:2] for row in rows]}")
     return slices
-
-
-def merged(parts: Iterable[RunTotals], run: int) -> RunTotals:
-    """Return the totals of all workers of *run*; the watermark is the earliest, plus infinity without workers."""
-    total = RunTotals(run, float("inf"))
-    for part in parts:
-        if part.run == run:
-            total.merge(part)
-    return total

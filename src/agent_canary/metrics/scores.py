@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import threading
+from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from .arms import BinaryCounts, CountsBySlice, SliceKey, merge_counts
+from .arms import BinaryCounts, SliceKey, merge_counts
 from .run_totals import RunTotals
+from .units import limit_of
 
 _BIN_SECONDS = 1.0
 _REMEMBERED = 4096
@@ -27,10 +29,14 @@ class ScoreRule:
     horizon: float
 
 
-@dataclass(slots=True)
-class _Bin:
-    counts: CountsBySlice = field(default_factory=dict[SliceKey, BinaryCounts])
-    failing: list[tuple[float, int, bool]] = field(default_factory=list[tuple[float, int, bool]])
+class _Cell:
+    """The scores of one name, second of assignment and slice; of the bad ones, the units that may be in the sample."""
+
+    __slots__ = ("bad", "counts")
+
+    def __init__(self) -> None:
+        self.counts = BinaryCounts()
+        self.bad: dict[bool, array[int]] = {}
 
 
 class ScoreBook:
@@ -44,7 +50,8 @@ class ScoreBook:
 
     def __init__(self, rules: Mapping[str, ScoreRule]) -> None:
         self.rules = dict(rules)
-        self._bins: dict[tuple[str, int], _Bin] = {}
+        self._cells: dict[tuple[str, int, SliceKey], _Cell] = {}
+        self._limits = dict.fromkeys(self.rules, limit_of(0))
         self._settled_before = dict.fromkeys(self.rules, -math.inf)
         self._recent: set[int] = set()
         self._older: set[int] = set()
@@ -68,24 +75,31 @@ class ScoreBook:
         with self._lock:
             if rule is None or number * _BIN_SECONDS <= self._settled_before[name]:
                 return False
-            bin_ = self._bins.setdefault((name, number), _Bin())
-            bad = value == rule.bad
-            bin_.counts.setdefault(key, BinaryCounts()).add(is_canary, 1, int(bad))
-            if bad:
-                bin_.failing.append((key.share, unit, is_canary))
+            cell = self._cells.get((name, number, key))
+            if cell is None:
+                cell = self._cells[name, number, key] = _Cell()
+            is_bad = value == rule.bad
+            cell.counts.add(is_canary, 1, int(is_bad))
+            # A unit that the sample has no room for by now will never be in it: its limit only falls.
+            if is_bad and unit < self._limits[name]:
+                cell.bad.setdefault(is_canary, array("Q")).append(unit)
             return True
 
     def settle(self, now: float, totals: RunTotals) -> None:
-        """Move the bins whose horizon has passed at wall time *now* into *totals*."""
+        """Move what has been waiting until its horizon at wall time *now* into *totals*, always the same ones."""
         with self._lock:
             for name, rule in self.rules.items():
                 self._settled_before[name] = max(self._settled_before[name], now - rule.horizon - _BIN_SECONDS)
-            due = [which for which in self._bins if (which[1] + 1) * _BIN_SECONDS <= now - self.rules[which[0]].horizon]
-            for which in due:
-                self._move(which[0], self._bins.pop(which), totals)
+            due = [
+                (name, number, key)
+                for name, number, key in self._cells
+                if (number + 1) * _BIN_SECONDS <= now - self.rules[name].horizon
+            ]
+            for name, number, key in due:
+                self._move(name, key, self._cells.pop((name, number, key)), totals)
 
-    @staticmethod
-    def _move(name: str, bin_: _Bin, totals: RunTotals) -> None:
-        merge_counts(totals.scored.setdefault(name, {}), bin_.counts)
-        for share, unit, is_canary in bin_.failing:
-            totals.add_failing(name, share, [(unit, is_canary)])
+    def _move(self, name: str, key: SliceKey, cell: _Cell, totals: RunTotals) -> None:
+        merge_counts(totals.scored.setdefault(name, {}), {key: cell.counts})
+        for is_canary, units in cell.bad.items():
+            totals.add_failing(name, key.share, ((unit, is_canary) for unit in units))
+            self._limits[name] = totals.failing[name].limit

@@ -4,41 +4,37 @@ from __future__ import annotations
 
 from itertools import repeat
 from math import isfinite
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from ..errors import require_count, require_fraction
 from .columns import seconds_from_text, seconds_to_text, units_from_text, units_to_text
+from .failing_units import FailingUnits, Shares
 from .reading import list_of, part_of, row_of
-from .units import FirstOutcome, Shares, UnitTable, failing_units, first_outcomes
-
-V = TypeVar("V")
+from .units import FirstOutcome, UnitTable, first_outcomes
 
 _FIRST = ("stage", "share", "on_canary", "failed", "units", "times")
 
 
-def failing_to_json(table: UnitTable[Shares]) -> dict[str, Any]:
+def failing_to_json(table: FailingUnits) -> dict[str, Any]:
     """Return the level, and ``[lo, hi, units]`` for each (lo, hi); the same table gives the same object."""
-    groups: dict[Shares, list[int]] = {}
-    for unit, shares in sorted(table.items()):
-        groups.setdefault(shares, []).append(unit)
-    return {"level": table.level, "groups": [[lo, hi, units_to_text(units)] for (lo, hi), units in groups.items()]}
+    groups = sorted(table.groups.items(), key=lambda group: group[1][0])
+    return {"level": table.level, "groups": [[lo, hi, units_to_text(units)] for (lo, hi), units in groups]}
 
 
-def failing_from_json(data: object) -> UnitTable[Shares]:
+def failing_from_json(data: object) -> FailingUnits:
     """Return the table that :func:`failing_to_json` described.
 
     Raises:
         ValueError: A part is missing or not what it writes.
     """
-    values: dict[int, Shares] = {}
-    count = 0
+    groups: dict[Shares, list[int]] = {}
     for group in list_of("groups of failing units", part_of(data, "groups")):
         lo, hi, text = row_of("a group of failing units", ("lo", "hi", "units"), group)
-        units = units_from_text("units of a group", text)
         shares = (require_fraction("lo", lo), None if hi is None else _positive_fraction("hi", hi))
-        values.update(zip(units, repeat(shares), strict=False))
-        count += len(units)
-    return _restored(failing_units(), data, values, count)
+        groups.setdefault(shares, []).extend(units_from_text("units of a group", text))
+    table = FailingUnits()
+    table.restore(require_count("level", part_of(data, "level")), groups)
+    return table
 
 
 def first_to_json(table: UnitTable[FirstOutcome]) -> dict[str, Any]:
@@ -76,7 +72,11 @@ def first_from_json(data: object) -> UnitTable[FirstOutcome]:
             raise ValueError(f"a group must have as many units as times, got {len(units)} and {len(times)}")
         values.update(zip(units, zip(times, *map(repeat, key), strict=False), strict=False))
         count += len(units)
-    return _restored(first_outcomes(), data, values, count)
+    if len(values) != count:
+        raise ValueError(f"each unit must stand in a table once, got {count:,} for {len(values):,} units")
+    table = first_outcomes()
+    table.restore(require_count("level", part_of(data, "level")), values)
+    return table
 
 
 def _flag(name: str, value: object) -> bool:
@@ -97,10 +97,3 @@ def _finite(times: tuple[float, ...]) -> tuple[float, ...]:
         found = next(time for time in times if not isfinite(time))
         raise ValueError(f"times of first outcomes must be finite seconds, got {found!r}")
     return times
-
-
-def _restored(table: UnitTable[V], data: object, values: dict[int, V], count: int) -> UnitTable[V]:
-    if len(values) != count:
-        raise ValueError(f"each unit must stand in a table once, got {count:,} for {len(values):,} units")
-    table.restore(require_count("level", part_of(data, "level")), values)
-    return table

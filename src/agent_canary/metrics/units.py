@@ -2,20 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import sys
+from abc import ABC, abstractmethod
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Generic, TypeVar
 
 V = TypeVar("V")
 
 MAX_UNITS = 4096
-_UNIT_BITS = 64
+UNIT_BITS = 64
+_AT_ONCE = 512
+
+Pause = Callable[[int], None]
+"""Called between the parts of a long work, with about how many steps of 0.1 microseconds the last one had."""
 
 
-class UnitTable(Generic[V]):
+def no_pause(_: int) -> None:
+    """Go on at once."""
+
+
+def limit_of(level: int) -> int:
+    """The limit of a sample that was halved so often."""
+    return 1 << (UNIT_BITS - level)
+
+
+def units_of(digests: Sequence[bytes]) -> Sequence[int]:
+    """The units of keys: the last eight of the sixteen bytes of each digest, big-endian."""
+    words = array("Q", b"".join(digests))
+    if sys.byteorder == "little":
+        words.byteswap()
+    return words[1::2]
+
+
+class Sample(ABC):
     """A value for each unit whose hash is below ``2**(64 - level)``.
 
     The level is the smallest that leaves at most *max_units*: a pure function of the units that were ever put in, so
     the order of arrival and the way units were spread over workers change nothing.
+
+    Args:
+        max_units: The most units kept, at least 1.
+
+    Attributes:
+        level: How often the sample was halved.
+        limit: Units at or above it are not in the sample.
+    """
+
+    def __init__(self, max_units: int) -> None:
+        self._max_units = max_units
+        self.level = 0
+        self.limit = limit_of(0)
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def _cut(self) -> None:
+        """Drop the units that are not below the limit any more."""
+
+    @property
+    def estimated_count(self) -> int:
+        """How many units were put in: the sample's size times 2**level."""
+        return len(self) << self.level
+
+    def _raise_level_to(self, level: int) -> None:
+        while True:
+            self.level, self.limit = level, limit_of(level)
+            self._cut()
+            if len(self) <= self._max_units:
+                return
+            level += 1
+
+    def _restore_level(self, level: int, count: int, highest: int) -> None:
+        """Take over the level of contents that were kept elsewhere.
+
+        Raises:
+            ValueError: No sample can hold so many units, of which this is the highest, at this level.
+        """
+        if not 0 <= level <= UNIT_BITS or count > self._max_units:
+            raise ValueError(
+                f"a table of units must have a level in [0, {UNIT_BITS}] and at most {self._max_units:,} units, "
+                f"got level {level} and {count:,} units"
+            )
+        limit = limit_of(level)
+        if highest >= limit:
+            raise ValueError(f"units at level {level} must be below {limit}, got {highest}")
+        self.level, self.limit = level, limit
+
+
+class UnitTable(Sample, Generic[V]):
+    """A sample that is quick to ask for a unit: it is asked at every request, and unites the samples of workers.
 
     Args:
         combine: Merges two values of one unit; must be commutative, associative and idempotent.
@@ -23,12 +101,9 @@ class UnitTable(Generic[V]):
     """
 
     def __init__(self, combine: Callable[[V, V], V], max_units: int = MAX_UNITS) -> None:
+        super().__init__(max_units)
         self._combine = combine
-        self._max_units = max_units
         self._values: dict[int, V] = {}
-        self.level = 0
-        self.limit = 1 << _UNIT_BITS
-        """Units at or above it are not in the sample."""
 
     def __len__(self) -> int:
         return len(self._values)
@@ -43,11 +118,6 @@ class UnitTable(Generic[V]):
 
     __hash__ = None  # type: ignore[assignment]
 
-    @property
-    def estimated_count(self) -> int:
-        """How many units were put in: the sample's size times 2**level."""
-        return len(self._values) << self.level
-
     def get(self, unit: int) -> V | None:
         """The value of *unit*, or None when nothing is known of it."""
         return self._values.get(unit)
@@ -56,11 +126,6 @@ class UnitTable(Generic[V]):
     def live(self) -> Mapping[int, V]:
         """The sampled units and their values, until the next :meth:`put` or :meth:`merge`."""
         return self._values
-
-    @property
-    def limit_bytes(self) -> bytes:
-        """The limit as eight bytes, big-endian; nothing is at or above nine."""
-        return self.limit.to_bytes(8, "big") if self.level else b"\xff" * 9
 
     def items(self) -> Iterable[tuple[int, V]]:
         """The sampled units and their values."""
@@ -72,33 +137,18 @@ class UnitTable(Generic[V]):
 
     def put(self, unit: int, value: V) -> None:
         """Combine *value* into what is known of *unit* (0 to 2**64 - 1), if the sample has room for its hash."""
-        if unit >= self.limit:
-            return
-        values = self._values
-        known = values.get(unit)
-        if known is None:
-            values[unit] = value
-            if len(values) > self._max_units:
-                self._raise_level_to(self.level + 1)
-        elif known != value:
-            values[unit] = self._combine(known, value)
+        self._put_all([(unit, value)])
 
-    def merge(self, other: UnitTable[V]) -> None:
-        """Take the union with *other*."""
+    def merge(self, other: UnitTable[V], pause: Pause = no_pause) -> None:
+        """Take the union with *other*, which stays as it is."""
         if other.level > self.level:
             self._raise_level_to(other.level)
-        mine, theirs = self._values, other._values
-        if other.level < self.level:
-            theirs = {unit: value for unit, value in theirs.items() if unit < self.limit}
-        combined = {
-            unit: self._combine(mine[unit], theirs[unit])
-            for unit in mine.keys() & theirs.keys()
-            if mine[unit] != theirs[unit]
-        }
-        mine |= theirs
-        mine |= combined
-        if len(mine) > self._max_units:
-            self._raise_level_to(self.level + 1)
+        limit = self.limit
+        below = iter([item for item in other.items() if item[0] < limit] if other.limit > limit else other.items())
+        pause(len(other))
+        while some := list(islice(below, _AT_ONCE)):
+            self._put_all(some)
+            pause(len(some))
 
     def restore(self, level: int, values: dict[int, V]) -> None:
         """Take over the contents of another table, as they were kept elsewhere.
@@ -106,15 +156,8 @@ class UnitTable(Generic[V]):
         Raises:
             ValueError: No table can hold these values at this level.
         """
-        if not 0 <= level <= _UNIT_BITS or len(values) > self._max_units:
-            raise ValueError(
-                f"a table of units must have a level in [0, {_UNIT_BITS}] and at most {self._max_units:,} units, "
-                f"got level {level} and {len(values):,} units"
-            )
-        limit = 1 << (_UNIT_BITS - level)
-        if values and max(values) >= limit:
-            raise ValueError(f"units at level {level} must be below {limit}, got {max(values)}")
-        self.level, self.limit, self._values = level, limit, values
+        self._restore_level(level, len(values), max(values, default=0))
+        self._values = values
 
     def copy(self) -> UnitTable[V]:
         """An independent copy."""
@@ -122,24 +165,22 @@ class UnitTable(Generic[V]):
         twin._values, twin.level, twin.limit = self._values.copy(), self.level, self.limit
         return twin
 
-    def _raise_level_to(self, level: int) -> None:
-        while True:
-            self.level, self.limit = level, 1 << (_UNIT_BITS - level)
-            self._values = {unit: value for unit, value in self._values.items() if unit < self.limit}
-            if len(self._values) <= self._max_units:
-                return
-            level += 1
+    def _put_all(self, items: Iterable[tuple[int, V]]) -> None:
+        values, limit = self._values, self.limit
+        for unit, value in items:
+            if unit >= limit:
+                continue
+            known = values.get(unit)
+            if known is None:
+                values[unit] = value
+            elif known != value:
+                values[unit] = self._combine(known, value)
+        if len(values) > self._max_units:
+            self._raise_level_to(self.level + 1)
 
-
-Shares = tuple[float, float | None]
-"""(lo, hi): the largest traffic share at which a unit was seen failing on stable (0 if never), and the smallest at
-which it was seen failing on the canary (None if never)."""
-
-
-def combine_shares(one: Shares, other: Shares) -> Shares:
-    """The larger lo and the smaller hi."""
-    his = [hi for hi in (one[1], other[1]) if hi is not None]
-    return max(one[0], other[0]), min(his) if his else None
+    def _cut(self) -> None:
+        limit = self.limit
+        self._values = {unit: value for unit, value in self._values.items() if unit < limit}
 
 
 FirstOutcome = tuple[float, int, float, bool, bool]
@@ -149,11 +190,6 @@ FirstOutcome = tuple[float, int, float, bool, bool]
 def earlier(one: FirstOutcome, other: FirstOutcome) -> FirstOutcome:
     """The first of two first outcomes."""
     return min(one, other)
-
-
-def failing_units() -> UnitTable[Shares]:
-    """A table of which units failed, where, and at what traffic share."""
-    return UnitTable(combine_shares)
 
 
 def first_outcomes() -> UnitTable[FirstOutcome]:

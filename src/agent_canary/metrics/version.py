@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import repeat
@@ -24,7 +24,7 @@ CROWDED_AT = 16 * FOLD_AT
 """From so many waiting records on, a writer lets the thread that folds have the processor for up to a millisecond."""
 
 _INFINITY = math.inf
-_ABSORBED_AT = 64
+_ABSORBED_AT = 16
 _CROWDED_WAIT_SECONDS = 0.001
 
 
@@ -63,7 +63,7 @@ class VersionMetrics:
         self._pending: list[float] = []
         self._room = repeat(None, FOLD_AT)
         self._stamped: list[tuple[float, float]] = []
-        self._absorbed: list[tuple[Totals, list[float], float]] = []
+        self._absorbed: list[tuple[Totals, Sequence[float], float]] = []
         self._scored: list[tuple[str, float]] = []
         self._score_names: set[str] = set()
         self._recorded = Totals()
@@ -118,7 +118,7 @@ class VersionMetrics:
         if len(self._scored) >= FOLD_AT:
             self._fold_unless_busy(len(self._scored))
 
-    def absorb(self, totals: Totals, outcomes: list[float]) -> None:
+    def absorb(self, totals: Totals, outcomes: Sequence[float]) -> None:
         """Add what an owner has counted elsewhere.
 
         Args:

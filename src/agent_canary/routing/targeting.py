@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..sticky_key import threshold_of
+from ..sticky_key import key_bytes, threshold_of
 from .cohort import Cohort
 
 Overrides = Mapping[Any, str] | Callable[[Any, Mapping[str, Any]], str | None]
@@ -29,10 +29,10 @@ class Targeting:
 
     def __init__(self, overrides: Overrides | None, cohorts: Sequence[Cohort], stable: str, canary: str) -> None:
         self._versions = (stable, canary)
-        self._mapping: dict[Any, str] = {}
+        self._mapping: dict[bytes, str] = {}
         self._choose: Callable[[Any, Mapping[str, Any]], str | None] | None = None
         if isinstance(overrides, Mapping):
-            self._mapping.update(overrides)  # pyright: ignore[reportUnknownArgumentType]
+            self._mapping = {_bytes_of(key): version for key, version in overrides.items()}
         elif overrides is not None:
             if not callable(overrides):
                 raise ValueError(
@@ -56,7 +56,7 @@ class Targeting:
             Exception: Whatever a user's callable raises, or ValueError for a version that is neither of the two.
         """
         context = _NO_CONTEXT if context is None else context
-        version = self._mapping.get(key) if key is not None else None
+        version = self._mapping.get(key_bytes(key)) if self._mapping and key is not None else None
         if version is None and self._choose is not None:
             version = self._choose(key, context)
         if version is not None:
@@ -72,6 +72,14 @@ class Targeting:
         if version not in self._versions:
             raise ValueError(f"an override must be one of {self._versions!r}, got {version!r}")
         return version
+
+
+def _bytes_of(key: object) -> bytes:
+    """The key as it is hashed: 8 and "8" are one user."""
+    try:
+        return key_bytes(key)
+    except TypeError as error:
+        raise ValueError(f"overrides must have sticky keys as keys: {error}") from None
 
 
 def _is_cohort(value: object) -> bool:

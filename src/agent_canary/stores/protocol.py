@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from ..metrics.run_totals import RunTotals
 from ..rollout import Event
 
 
+@runtime_checkable
 class Store(Protocol):
     """The history of rollouts, by name, and what each worker has seen.
 
