@@ -129,8 +129,9 @@ def test_a_long_work_rests_every_so_many_steps() -> None:
     assert rests_of([1000, 9, 1]) == [0.5] * 2
 
 
-def test_nobody_rests_for_nobody() -> None:
+def test_nobody_rests_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the only thread of a process there is no one to give way to."""
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
     assert rests_of([1000, 1000]) == []
 
 

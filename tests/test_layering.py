@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "testing": {"clock", "errors", "switches"},
     "traffic": {"metrics"},
     "books": {"assignment", "clock", "metrics"},
-    "controller": {"deciding", "errors", "metrics", "plan", "rollout", "stores"},
+    "controller": {"deciding", "errors", "metrics", "plan", "rollout", "stores", "switches"},
 }
 """What each room may import of ours at run time; `worker`, `scoring`, `status` and `canary` compose them all."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Mapping
 
 from .assignment import Assignment
 from .clock import Clock
@@ -25,32 +26,32 @@ class Books:
         canary: The canary version.
         clock: For latencies and for the evidence's times.
         horizon: Seconds after which an open assignment counts as failed.
-        note: Called with a place and an error that changes nothing else.
     """
 
-    def __init__(
-        self, stable: str, canary: str, clock: Clock, horizon: float, note: Callable[[str, str], None]
-    ) -> None:
+    def __init__(self, stable: str, canary: str, clock: Clock, horizon: float) -> None:
         self.versions = (stable, canary)
         self.metrics: dict[str, VersionMetrics] = {}
         self._clock = clock
         self._horizon = horizon
-        self._note = note
         self._harvested: dict[str, Totals] = {}
+        # A tick settles while a person moves the rollout in another thread.
+        self._lock = threading.RLock()
         for version in self.versions:
             self._renew(version)
         self.open_run(0, SliceKey(0, 0.0), {})
 
     def open_run(self, run: int, key: SliceKey, rules: Mapping[str, ScoreRule]) -> None:
         """Begin the evidence of a run; what is open of the one before it is no evidence any more."""
-        opening = Slice(key, self._clock.wall())
-        self.ledger = Ledger(run, opening, self._clock.monotonic, self._horizon, self._book)
-        self.scores = ScoreBook(rules)
-        self._renew(self.versions[1])
+        with self._lock:
+            opening = Slice(key, self._clock.wall())
+            self.ledger = Ledger(run, opening, self._clock.monotonic, self._horizon, self._book)
+            self.scores = ScoreBook(rules)
+            self._renew(self.versions[1])
 
     def open_stage(self) -> None:
         """Begin the canary's metrics anew: a stage's samples are what was assigned in it."""
-        self._renew(self.versions[1])
+        with self._lock:
+            self._renew(self.versions[1])
 
     def cut(self, key: SliceKey) -> Slice:
         """Begin a new slice of evidence."""
@@ -60,36 +61,38 @@ class Books:
         """Return a copy of what counts by now."""
         self.harvest()
         pause(_HARVEST)
-        self.ledger.settle()
-        self.ledger.update(lambda totals: self.scores.settle(self._clock.wall(), totals))
-        return self.ledger.snapshot()
+        with self._lock:
+            self.ledger.settle()
+            self.ledger.update(lambda totals: self.scores.settle(self._clock.wall(), totals))
+            return self.ledger.snapshot()
 
     def harvest(self) -> None:
         """Book what was recorded without a key since the last harvest to the slice in force."""
-        key = self.ledger.current.key
-        for version in self.versions:
-            recorded = self.metrics[version].recorded
-            news = recorded.copy()
-            news.subtract(self._harvested[version])
-            if news.total:
-                self._harvested[version] = recorded
-                self.ledger.add_unkeyed(key, version == self.versions[1], news)
+        with self._lock:
+            key = self.ledger.current.key
+            for version in self.versions:
+                recorded = self.metrics[version].recorded
+                news = recorded.copy()
+                news.subtract(self._harvested[version])
+                if news.total:
+                    self._harvested[version] = recorded
+                    self.ledger.add_unkeyed(key, version == self.versions[1], news)
 
     def score(self, name: str, value: float, scored: Scored) -> None:
         """Book a score.
 
         Raises:
-            ValueError: The name is empty, or the value is no finite number.
+            ValueError: The name is empty, or the value is no finite number, or neither 0 nor 1 where it is watched as a
+                rate.
         """
         number = checked_score(name, value)
+        if name in self.scores.rules and number not in (0.0, 1.0):
+            raise ValueError(f"score {name!r} is watched as a rate: its values must be 0 or 1, got {value!r}")
         if not self.scores.is_new(scored.unit, scored.assigned_at, name):
             return
         if not scored.is_canary or scored.key.stage_idx == self.ledger.current.key.stage_idx:
             self.metrics[self.versions[scored.is_canary]].score(name, number)
         if not scored.is_evidence or scored.unit is None or name not in self.scores.rules:
-            return
-        if number not in (0.0, 1.0):
-            self._note("score", f"score {name!r} is watched as a rate: its values must be 0 or 1, got {value!r}")
             return
         self.scores.put(name, number, scored.key, scored.unit, scored.assigned_at, scored.is_canary)
 

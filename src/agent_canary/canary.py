@@ -29,7 +29,7 @@ from .scoring import Scoring
 from .status import status_of
 from .sticky_key import StickyKey, digest_of
 from .stores import MemoryStore, Store
-from .traffic import Reason
+from .traffic import Reason, Traffic
 from .worker import Worker
 
 T = TypeVar("T")
@@ -189,7 +189,15 @@ class AgentCanary:
             return assignment
         return self._assign(sticky_key, context, now)
 
-    def record(self, version: str, success: bool, latency_ms: float, *, sticky_key: StickyKey | None = None) -> None:
+    def record(
+        self,
+        version: str,
+        success: bool,
+        latency_ms: float,
+        *,
+        sticky_key: StickyKey | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> None:
         """Book what happened to a request that :meth:`route` sent to *version*.
 
         Args:
@@ -197,6 +205,7 @@ class AgentCanary:
             success: Whether it succeeded.
             latency_ms: Milliseconds, finite and at least 0.
             sticky_key: The key it was routed by: evidence is then keyed, which is exact however often users come.
+            context: What it was routed by besides: users of an override or a cohort are no evidence.
 
         Raises:
             ValueError: Another version, or a latency that is NaN, infinite or negative.
@@ -208,7 +217,8 @@ class AgentCanary:
         if sticky_key is None:
             metrics.record(success, latency_ms)
         else:
-            self._record_keyed(version, success, require_non_negative("latency_ms", latency_ms), sticky_key)
+            latency = require_non_negative("latency_ms", latency_ms)
+            self._record_keyed(version, _checked_success(success), latency, sticky_key, context)
 
     def call(
         self,
@@ -419,7 +429,7 @@ class AgentCanary:
     def _route(self, sticky_key: StickyKey | None, context: Mapping[str, Any] | None) -> str:
         if self._asleep and self._autopilot_wanted:
             self.start()
-        is_canary, _, _ = self._decide(sticky_key, context, coin=True)
+        is_canary, _, _ = self._decide(self._worker.traffic, sticky_key, context, coin=True)
         return self.versions[is_canary]
 
     def _assign(self, sticky_key: StickyKey | None, context: Mapping[str, Any] | None, now: float) -> Assignment:
@@ -428,18 +438,18 @@ class AgentCanary:
             return JoinedAssignment(outer)
         if self._asleep and self._autopilot_wanted:
             self.start()
-        is_canary, digest, reason = self._decide(sticky_key, context, coin=False)
-        assignment = Assignment(self, self._worker.traffic, digest, is_canary, reason, now)
+        traffic = self._worker.traffic
+        is_canary, digest, reason = self._decide(traffic, sticky_key, context, coin=False)
+        assignment = Assignment(self, traffic, digest, is_canary, reason, now)
         if not _in_shadow.get():
             self._worker.ledger.push(assignment)
             self._worker.ledger.relieve()
         return assignment
 
     def _decide(
-        self, sticky_key: StickyKey | None, context: Mapping[str, Any] | None, *, coin: bool
+        self, traffic: Traffic, sticky_key: StickyKey | None, context: Mapping[str, Any] | None, *, coin: bool
     ) -> tuple[bool, bytes | None, Reason]:
         """Return the arm, the key's digest and the reason; whatever goes wrong is stable."""
-        traffic = self._worker.traffic
         digest: bytes | None = None
         try:
             if sticky_key is not None:
@@ -460,13 +470,16 @@ class AgentCanary:
             return coin and random.random() < traffic.share, None, Reason.DEFAULT
         return digest < traffic.threshold, digest, Reason.SPLIT
 
-    def _record_keyed(self, version: str, success: bool, latency_ms: float, sticky_key: StickyKey) -> None:
-        is_canary, digest, reason = self._decide(sticky_key, None, coin=False)
+    def _record_keyed(
+        self, version: str, success: bool, latency_ms: float, sticky_key: StickyKey, context: Mapping[str, Any] | None
+    ) -> None:
+        traffic = self._worker.traffic
+        is_canary, digest, reason = self._decide(traffic, sticky_key, context, coin=False)
         recorded = version == self.canary_version
         if recorded is not is_canary:
             reason = Reason.TARGETING_MATCH
         now = self.monotonic()
-        assignment = Assignment(self, self._worker.traffic, digest, recorded, reason, now - latency_ms / 1000.0)
+        assignment = Assignment(self, traffic, digest, recorded, reason, now - latency_ms / 1000.0)
         assignment.ended_at = now
         assignment.outcome = Outcome.SUCCEEDED if success else Outcome.FAILED
         self._worker.ledger.push(assignment)
@@ -532,6 +545,12 @@ def _check_versions(stable_version: str, canary_version: str) -> None:
 
 
 # Types say what belongs where; who has no type checker is told at construction.
+
+
+def _checked_success(value: object) -> bool:
+    if value not in (0, 1):
+        raise ValueError(f"success must be True or False, got {value!r}")
+    return bool(value)
 
 
 def _checked_rollout(value: object) -> Rollout:

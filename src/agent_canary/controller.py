@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from . import switches
 from .deciding.analysis import Analysis
+from .deciding.finding import FindingStatus
 from .deciding.memory import AnalysisMemory
 from .deciding.verdict import AutoAction, Verdict, decide
 from .errors import RevisionConflictError
@@ -49,6 +51,7 @@ class Controller:
         self._settle = settle
         self._analysis_of = analysis_of
         self._pause = pause
+        self._judged_revision = 0
 
     def follow(self) -> None:
         """Read what others decided."""
@@ -60,9 +63,11 @@ class Controller:
         self._pause(_LONG)
         state = self.rollout.state
         if state.status not in GOING:
-            verdict = Verdict(AutoAction.HOLD, f"the rollout is {_words(state.status)}")
-            self.last_verdict = self.last_verdict if state.is_finished and self.last_verdict else verdict
+            why = f": {self.rollout.history[-1].reason}" if state.is_finished else ""
+            verdict = Verdict(AutoAction.HOLD, f"the rollout is {_words(state.status)}{why}")
+            self.last_verdict = self.last_verdict or verdict
             return verdict
+        self._judged_revision = state.revision
         evidence = self._evidence(state.run)
         version, saved = self._store.load_analysis(self._name, state.run)
         memory = AnalysisMemory() if saved is None else AnalysisMemory.from_json(saved)
@@ -78,25 +83,36 @@ class Controller:
         return self.last_verdict
 
     def act(self, verdict: Verdict) -> None:
-        """Append the event that follows from *verdict*, if any; nothing when another worker was faster."""
+        """Append the event that follows from *verdict*, if any.
+
+        Nothing when another worker was faster, or the rollout has moved since it was judged; a rollback never waits.
+        """
+        before = self.rollout.revision
         try:
             if verdict.action is AutoAction.ROLLBACK:
                 self.rollout.rollback(verdict.sentence, actor=AUTO, evidence=verdict.to_json())
+            elif verdict is self.last_verdict and self._judged_revision != self.rollout.revision:
+                return
             elif verdict.action is AutoAction.PROMOTE:
                 self.rollout.promote(verdict.sentence, actor=AUTO, evidence=verdict.to_json())
             else:
-                self.complete_if_baked(verdict)
+                self._complete_if_baked(verdict)
         except RevisionConflictError:
             self.follow()
+            return
+        if self.rollout.revision != before:
+            self.last_verdict = verdict
 
-    def complete_if_baked(self, verdict: Verdict | None) -> None:
-        """Complete a rollout whose last stage, of 100 %, has met its gates."""
+    def _complete_if_baked(self, verdict: Verdict) -> None:
+        """Complete a rollout whose last stage, of 100 %, has met its gates, unless a finding holds it."""
         rollout = self.rollout
-        if rollout.status is not RolloutStatus.RUNNING or not rollout.is_complete:
+        if rollout.status is not RolloutStatus.RUNNING or not rollout.is_complete or switches.is_disabled():
+            return
+        if any(finding.status is FindingStatus.FAIL for finding in verdict.findings):
             return
         if not self._unmet(self._evidence(rollout.run)):
             reason = f"{self.stage_name()}: its time, samples and thresholds are met"
-            rollout.complete(reason, actor=AUTO, evidence=verdict.to_json() if verdict else None)
+            rollout.complete(reason, actor=AUTO, evidence=verdict.to_json())
 
     def stage_name(self) -> str:
         """``stage 2 of 5 (5 %)``."""
@@ -112,12 +128,17 @@ class Controller:
         return unmet_gates(rollout.current_stage, rollout.time_in_stage(), canary)
 
     def _unless_it_stays(self, verdict: Verdict) -> Verdict:
-        """A rollout that is paused or in its last stage is not promoted, whatever its gates; it is rolled back."""
-        if verdict.action is not AutoAction.PROMOTE:
-            return verdict
+        """A rollout that is switched off, paused or in its last stage is not promoted, whatever its gates."""
         rollout = self.rollout
-        if rollout.status is RolloutStatus.PAUSED:
-            sentence = f"{self.stage_name()}: paused; its time, samples and thresholds are met"
+        sentence = verdict.sentence
+        if verdict.action is AutoAction.ROLLBACK:
+            return verdict
+        if switches.is_disabled():
+            sentence = f"switched off, everybody gets stable: {sentence}"
+        elif rollout.status is RolloutStatus.PAUSED:
+            sentence = f"paused: {sentence}"
+        elif verdict.action is AutoAction.HOLD:
+            return verdict
         elif rollout.is_complete:
             sentence = f"{self.stage_name()}: nothing to compare with, thresholds only; they are met"
         elif rollout.state.is_last_stage:

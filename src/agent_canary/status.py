@@ -34,7 +34,7 @@ def status_of(worker: Worker, failsafe: Failsafe, *, autopilot: bool) -> dict[st
         "stage_idx": state.stage_idx,
         "stages_total": len(rollout.stages),
         "current_percent": rollout.current_percent,
-        "traffic_share": worker.traffic.share,
+        "traffic_share": worker.traffic.felt_share,
         "is_complete": rollout.is_complete,
         "time_in_stage_s": rollout.time_in_stage(),
         "stable_metrics": metrics[stable].snapshot(),

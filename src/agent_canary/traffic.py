@@ -57,3 +57,10 @@ class Traffic:
     heeds_targeting: bool
     plain_until: float
     blanket: tuple[str, Reason] | None
+
+    @property
+    def felt_share(self) -> float:
+        """The share of keys that get the canary, in [0, 1], whatever decides."""
+        if self.blanket is None:
+            return self.share
+        return 1.0 if self.blanket[0] == self.canary else 0.0

@@ -13,7 +13,7 @@ from . import switches
 from .books import Books
 from .clock import Clock, Rests
 from .controller import Controller
-from .deciding.analysis import Analysis
+from .deciding.analysis import Analysis, require_judged
 from .deciding.verdict import AutoAction, Verdict
 from .errors import RevisionConflictError
 from .failsafe import Failsafe
@@ -69,6 +69,7 @@ class Worker:
         on_event: Callable[[Event], object] | None,
     ) -> None:
         plan = _with_margin(rollout.plan, margin)
+        require_judged(plan)
         self.versions, self.rollout, self.name, self.clock, self.store = versions, rollout, name, clock, store
         self.id = _new_id()
         self.ticks = False
@@ -80,7 +81,7 @@ class Worker:
         self._heard_at = clock.monotonic()
         self._warned: set[tuple[int, int]] = set()
         self._announces = False
-        self.books = Books(*versions, clock, horizon, failsafe.note)
+        self.books = Books(*versions, clock, horizon)
         self._rests = Rests()
         self.controller = Controller(rollout, store, name, self._settle, self._analysis, self._rests)
         rollout.bind(
@@ -153,7 +154,7 @@ class Worker:
         self._tick_lock, self._traffic_lock = threading.RLock(), threading.Lock()
         self.rollout.renew_lock()
         self.store.forget_processes()
-        self.books = Books(*self.versions, self.clock, self.horizon, self._failsafe.note)
+        self.books = Books(*self.versions, self.clock, self.horizon)
         state = self.rollout.state
         self.books.open_run(state.run, SliceKey(state.stage_idx, state.traffic_share), _rules(state.plan, self.horizon))
         self.refresh(plain=plain)
@@ -192,11 +193,11 @@ class Worker:
                 key = SliceKey(state.stage_idx, state.traffic_share)
                 self.books.open_run(state.run, key, _rules(state.plan, self.horizon))
                 self.analysis = Analysis(self.rollout.plan, self._alpha)
-                self.controller.last_verdict = None
-            elif state.stage_idx != ledger.current.key.stage_idx:
+            elif state.stage_idx != ledger.current.key.stage_idx and state.status is not RolloutStatus.ROLLED_BACK:
                 ledger.fold()
                 self.books.open_stage()
             self._refresh()
+        self.controller.last_verdict = None
         if self._announces:
             self._announce(event)
 

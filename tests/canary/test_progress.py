@@ -7,11 +7,21 @@ import random
 import re
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
-from agent_canary import AgentCanary, AutoAction, FindingStatus, IllegalMoveError, Rate, RolloutStatus, Stage
-from agent_canary.testing import ManualClock
+from agent_canary import (
+    AgentCanary,
+    AutoAction,
+    FailureRate,
+    FindingStatus,
+    IllegalMoveError,
+    Rate,
+    RolloutStatus,
+    Stage,
+)
+from agent_canary.testing import ManualClock, disabled
 from tests.canary.kit import counted, key_on, let_run, serve, users
 
 Make = Callable[..., AgentCanary]
@@ -364,7 +374,9 @@ def test_a_paused_rollout_is_not_promoted(canary: AgentCanary, clock: ManualCloc
     assert kinds(canary) == ["started", "paused"]
     assert canary.status()["traffic_share"] == share
     assert canary.auto_decide() is AutoAction.HOLD
-    assert canary.explain().sentence == "stage 1 of 4 (5 %): paused; its time, samples and thresholds are met"
+    assert canary.explain().sentence == (
+        "paused: stage 1 of 4 (5 %): time, samples and thresholds are met and no guardrail fails"
+    )
     with pytest.raises(IllegalMoveError, match=r"resume\(\) it first"):
         canary.apply(AutoAction.PROMOTE)
     canary.rollout.resume()
@@ -454,3 +466,69 @@ def test_heavy_users_make_no_false_alarm(make_canary: Make, clock: ManualClock, 
     let_run(canary, clock, 60, heavy, lambda version, user: user in unlucky)
     assert "rolled_back" not in kinds(canary)
     assert json.dumps(canary.status(), allow_nan=False)
+
+
+# Found by people who tried to break it
+
+
+def test_a_score_that_is_only_reported_when_bad_rolls_back(make_canary: Make, clock: ManualClock) -> None:
+    """A thumbs-down button tells of no good answers: the bad ones are a share of all answers then."""
+    canary = make_canary(stages=[Stage(0.5), Stage(1.0)], rollback_on=[FailureRate(), Rate("thumbs_down", horizon=5)])
+    for second in range(60):
+        for number in range(50):
+            key = f"user-{second * 50 + number}"
+            with canary.assign(key) as assignment:
+                often = 2 if assignment.is_canary else 25
+                if number % often == 0:
+                    assignment.score("thumbs_down", 1)
+        clock.advance(1)
+        canary.tick()
+    assert canary.rollout.status is RolloutStatus.ROLLED_BACK
+    assert canary.explain().sentence.startswith("thumbs_down: ")
+
+
+def test_nothing_is_promoted_while_everything_is_switched_off(canary: AgentCanary, clock: ManualClock) -> None:
+    """Whoever comes back from lifting the switch finds the rollout where it was."""
+    let_run(canary, clock, 9, users(1000))
+    serve(canary, users(1000))
+    with disabled():
+        let_run(canary, clock, 100)
+        assert canary.status()["traffic_share"] == 0.0
+        assert canary.explain().sentence.startswith("switched off, everybody gets stable: ")
+    assert kinds(canary) == ["started"]
+    let_run(canary, clock, 1)
+    assert kinds(canary) == ["started", "promoted"]
+
+
+def test_two_who_apply_one_verdict_move_one_stage(canary: AgentCanary, clock: ManualClock) -> None:
+    """The second one's recommendation was for the stage that is over."""
+    let_run(canary, clock, 9, users(1000))
+    serve(canary, users(1000))
+    clock.advance(1)
+    action = canary.auto_decide()
+    assert action is AutoAction.PROMOTE
+    canary.apply(action)
+    canary.apply(action)
+    assert canary.rollout.current_stage_idx == 1
+
+
+def test_a_rollback_leaves_the_canarys_metrics_to_look_at(canary: AgentCanary, clock: ManualClock) -> None:
+    """They are of the stage in which it failed, also when a person rolled it back, whose reason is then the verdict."""
+    canary.rollout.promote()
+    serve(canary, users(1000), lambda version, user: version == "v2")
+    canary.rollout.rollback("ada saw it", actor="ada")
+    assert canary.status()["canary_metrics"]["failures"] > 100
+    assert canary.explain().sentence == "the rollout is rolled back: ada saw it"
+
+
+def test_a_guardrail_that_nobody_can_judge_is_refused(make_canary: Make) -> None:
+    """It would hold the rollout for ever."""
+
+    class Mine:
+        name = "mine"
+
+        def to_json(self) -> dict[str, Any]:
+            return {"type": "mine", "name": self.name}
+
+    with pytest.raises(ValueError, match="must hold guardrails of the library"):
+        make_canary(rollback_on=[Mine()])

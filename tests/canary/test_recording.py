@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent_canary import AgentCanary, AutoAction, Stage
+from agent_canary import AgentCanary, AutoAction, Cohort, RolloutStatus, Stage
 from agent_canary.testing import ManualClock
 from tests.canary.kit import counted, key_on, users
 
@@ -144,3 +144,22 @@ def test_the_canarys_metrics_are_of_the_present_stage(canary: AgentCanary) -> No
     assert canary.metrics("v2").total == 0
     canary.record("v2", True, 10)
     assert canary.metrics("v2").total == 1
+
+
+def test_users_of_a_cohort_are_no_evidence_by_record_either(make_canary: Make, clock: ManualClock) -> None:
+    """With the context that they were routed by: staff who always fail do not roll back a canary."""
+    staff = Cohort("staff", lambda context: context.get("staff"), 1.0)
+    canary = make_canary(stages=[Stage(0.5)], cohorts=[staff])
+    for number in range(100):
+        canary.record("v2", False, 1.0, sticky_key=f"staff-{number}", context={"staff": True})
+    clock.advance(1)
+    canary.tick()
+    assert canary.rollout.status is RolloutStatus.RUNNING
+    assert canary.metrics("v2").failures == 100
+
+
+@pytest.mark.parametrize("success", ["no", None, 2])
+def test_a_success_that_is_none_is_refused_with_a_key_too(canary: AgentCanary, success: Any) -> None:
+    """As without one."""
+    with pytest.raises(ValueError, match=f"success must be True or False, got {success!r}"):
+        canary.record("v1", success, 1.0, sticky_key="ada")

@@ -133,7 +133,7 @@ def test_a_finished_rollout_is_not_judged(make_worker: Workers, clock: ManualClo
     reason = canary.explain()
     assert reason.action is AutoAction.ROLLBACK
     verdict = canary.tick()
-    assert verdict == Verdict(AutoAction.HOLD, "the rollout is rolled back")
+    assert verdict == Verdict(AutoAction.HOLD, f"the rollout is rolled back: {reason.sentence}")
     assert canary.explain() == reason
 
 

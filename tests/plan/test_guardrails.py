@@ -113,7 +113,10 @@ def test_an_unknown_guardrail_without_a_name_goes_by_its_type() -> None:
         ({"name": "x"}, "guardrail must have 'type', got only ['name']"),
         ({"type": ""}, "type must be a string that is not empty, got ''"),
         ({"type": "failure_rate"}, "failure_rate must have 'tolerance', got only ['type']"),
-        ({"type": "safety_margin", "margin": 2, "min_samples": 1}, "margin must be a number in [0, 1], got 2: 2 % is 0.02"),
+        (
+            {"type": "safety_margin", "margin": 2, "min_samples": 1},
+            "margin must be a number in [0, 1], got 2: 2 % is 0.02",
+        ),
     ],
 )
 def test_json_that_is_no_guardrail_is_refused(data: object, message: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import require_fraction
-from ..metrics.arms import CountsBySlice, merge_counts
+from ..metrics.arms import BinaryCounts, CountsBySlice, merge_counts
 from ..metrics.evidence import Evidence
 from ..plan import FailureRate, Guardrail, Plan, Rate, SafetyMargin
 from . import wording
@@ -37,6 +37,20 @@ class Case:
 
 
 Judge = Callable[[Any, Case], Finding]
+
+
+def require_judged(plan: Plan) -> None:
+    """Refuse a plan with a guardrail that nobody here can judge: it would hold its rollout for ever.
+
+    Raises:
+        ValueError: There is one.
+    """
+    for guardrail in (*plan.rollback_on, *plan.hold_on):
+        if type(guardrail) not in _judges:
+            known = ", ".join(kind.__name__ for kind in _judges)
+            raise ValueError(
+                f"rollback_on and hold_on must hold guardrails of the library ({known}), got {guardrail!r}"
+            )
 
 
 class Analysis:
@@ -77,8 +91,7 @@ class Analysis:
             for role, guardrails in (("rollback", self.plan.rollback_on), ("hold", self.plan.hold_on))
             for guardrail in guardrails
         ]
-        watched = any(isinstance(guardrail, FailureRate) for guardrail in self.plan.rollback_on)
-        tripped = trip(_outcomes(evidence), memory.streak) if watched else None
+        tripped = trip(_outcomes(evidence), memory.streak) if self.plan.rollback_on else None
         return (tripped, *findings) if tripped else tuple(findings)
 
     def _judge(self, guardrail: Guardrail, case: Case) -> Finding:
@@ -102,9 +115,20 @@ def _judge_failures(spec: FailureRate, case: Case) -> Finding:
 
 
 def _judge_rate(spec: Rate, case: Case) -> Finding:
-    evidence = BinaryEvidence(keyed=case.evidence.scored(spec.name), failing=case.evidence.failing(spec.name))
+    evidence = BinaryEvidence(keyed=_scored(case.evidence, spec.name), failing=case.evidence.failing(spec.name))
     noun = f"scored {0 if spec.higher_is_better else 1}"
     return judge(spec.name, noun, case.role, spec.tolerance, case.alpha, evidence, _exact(case.memory, spec.name))
+
+
+def _scored(evidence: Evidence, name: str) -> CountsBySlice:
+    """The scores; where nobody ever reports the good value (a thumbs-down button), the bad ones among all answers."""
+    scored = evidence.scored(name)
+    if not scored or any(counts.total > counts.bad for counts in scored.values()):
+        return scored
+    return {
+        key: scored.get(key, BinaryCounts()).among(answers)
+        for key, answers in {**scored, **evidence.outcomes()}.items()
+    }
 
 
 def _judge_margin(spec: SafetyMargin, case: Case) -> Finding:

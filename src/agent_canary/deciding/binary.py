@@ -66,11 +66,12 @@ def judge(
     """
     _advance(memory, evidence.unkeyed, tolerance)
     total = _sum([*evidence.keyed.values(), *evidence.unkeyed.values()])
-    ratio = risk_ratio([*evidence.keyed.values(), *evidence.unkeyed.values()])
+    slices = [*evidence.keyed.values(), *evidence.unkeyed.values()]
+    ratio = risk_ratio(slices)
     main_alpha = alpha * (1.0 - TOTAL_FAILURE_SHARE) if evidence.first is not None else alpha
     log_e = _log_e_failing_users(evidence.failing, tolerance) + log_mean_exp(memory.log_ratios)
     log_threshold = math.log(1.0 / main_alpha)
-    agreed = ratio is not None and ratio > tolerance
+    agreed = _surely_above(slices, tolerance)
     failed = agreed and log_e >= log_threshold
     if not failed and agreed and evidence.first is not None:
         log_e_first = _log_e_first_outcomes(evidence.first, evidence.watermark, tolerance)
@@ -115,6 +116,23 @@ def risk_ratio(slices: Iterable[BinaryCounts]) -> float | None:
     if not canary and not stable:
         return None
     return canary / stable if stable else math.inf
+
+
+def _surely_above(slices: Iterable[BinaryCounts], tolerance: float) -> bool:
+    """Whether the risk ratio less 1.64 of its standard errors (Greenland and Robins, 1985) is above *tolerance*."""
+    canary = stable = variance = 0.0
+    for counts in slices:
+        whole = counts.canary_total + counts.stable_total
+        if counts.canary_total and counts.stable_total:
+            bad = counts.canary_bad + counts.stable_bad
+            canary += counts.canary_bad * counts.stable_total / whole
+            stable += counts.stable_bad * counts.canary_total / whole
+            variance += bad * counts.canary_total * counts.stable_total / whole**2 - (
+                counts.canary_bad * counts.stable_bad / whole
+            )
+    if not canary or not stable:
+        return canary > 0.0
+    return math.log(canary / stable) - 1.645 * math.sqrt(max(0.0, variance) / (canary * stable)) > math.log(tolerance)
 
 
 def _advance(memory: ExactTest, now: CountsBySlice, tolerance: float) -> None:

@@ -21,9 +21,10 @@ def trip(slices: CountsBySlice, streak: Streak) -> Finding | None:
     """
     _follow(streak, slices)
     now = _sum(slices)
+    met = BinaryCounts(now.canary_total, now.canary_bad, streak.stable_total, streak.stable_bad)
     from_the_start = now.canary_bad == now.canary_total >= CONSECUTIVE_FAILURES
-    if from_the_start and 2 * now.stable_bad <= now.stable_total:
-        return _finding(f"each of the canary's {wording.answers(now.canary_bad)} failed, {_stable(now)}", now)
+    if from_the_start and 2 * met.stable_bad <= met.stable_total:
+        return _finding(f"each of the canary's {wording.answers(met.canary_bad)} failed, {_stable(met)}", met)
     if streak.canary_failures >= CONSECUTIVE_FAILURES:
         last = wording.answers(streak.canary_failures)
         return _finding(f"each of the canary's last {last} failed, {_stable(BinaryCounts())}", now)
@@ -36,9 +37,12 @@ def _follow(streak: Streak, slices: CountsBySlice) -> None:
         if news is None:
             continue
         streak.before[key] = now
+        if news.canary_total:
+            streak.stable_total += news.stable_total
+            streak.stable_bad += news.stable_bad
         if news.canary_total > news.canary_bad:
             streak.canary_failures = 0
-        elif not now.stable_total:
+        elif key.share >= 1.0 or not now.stable_total:
             streak.canary_failures += news.canary_bad
 
 

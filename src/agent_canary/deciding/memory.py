@@ -53,15 +53,18 @@ class Streak:
 
     before: CountsBySlice = field(default_factory=dict[SliceKey, BinaryCounts])
     canary_failures: int = 0
+    stable_total: int = 0
+    stable_bad: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object."""
-        return {"before": _counts_to_json(self.before), "canary_failures": self.canary_failures}
+        numbers = (self.canary_failures, self.stable_total, self.stable_bad)
+        return {"before": _counts_to_json(self.before), "numbers": numbers}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Streak:
         """Read what :meth:`to_json` wrote."""
-        return cls(_counts_from_json(data["before"]), data["canary_failures"])
+        return cls(_counts_from_json(data["before"]), *data["numbers"])
 
 
 @dataclass(slots=True)

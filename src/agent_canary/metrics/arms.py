@@ -100,6 +100,25 @@ class BinaryCounts:
             self.stable_bad + sign * other.stable_bad,
         )
 
+    @property
+    def total(self) -> int:
+        """Outcomes of both arms."""
+        return self.canary_total + self.stable_total
+
+    @property
+    def bad(self) -> int:
+        """Bad outcomes of both arms."""
+        return self.canary_bad + self.stable_bad
+
+    def among(self, answers: BinaryCounts) -> BinaryCounts:
+        """Return the same bad outcomes, out of all *answers*."""
+        return BinaryCounts(
+            max(answers.canary_total, self.canary_bad),
+            self.canary_bad,
+            max(answers.stable_total, self.stable_bad),
+            self.stable_bad,
+        )
+
     @classmethod
     def of_arms(cls, arms: Arms) -> BinaryCounts:
         """Failures among the answers of both arms."""
