@@ -1,7 +1,7 @@
 """Findings about 0/1 outcomes: failures, and scores that are a yes or a no.
 
 Requests with a sticky key are compared by failing users, those without by the exact conditional test. An alarm needs
-both: the evidence, and a canary that is worse than tolerated per request, stage by stage, in its point estimate:
+both: the evidence, and a canary that is worse than tolerated per request, stage by stage, by more than its usual error:
 a canary that people merely use more has more failing users at the same rate of failure.
 """
 
@@ -138,9 +138,17 @@ def _surely_above(slices: Iterable[BinaryCounts], tolerance: float) -> bool:
 def _advance(memory: ExactTest, now: CountsBySlice, tolerance: float) -> None:
     for key, counts in now.items():
         news = since(memory.before.get(key, BinaryCounts()), counts)
-        if news is not None:
+        if news is not None and news.total >= _slice_size(key.share):
             memory.before[key] = counts
             _multiply(memory, news, tolerance)
+
+
+def _slice_size(share: float) -> float:
+    """How many answers make a slice, so that the rarer arm has two of them on average: one arm alone tells nothing.
+
+    A number of answers of both arms, whatever they were and whichever arm they came from, so that it tells nothing either.
+    """
+    return 2.0 / min(share, 1.0 - share) if 0.0 < share < 1.0 else 1.0
 
 
 def _multiply(test: ExactTest, slice_: BinaryCounts, tolerance: float) -> None:
