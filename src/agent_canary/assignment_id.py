@@ -75,8 +75,8 @@ class Signer:
         if secrets_ is None:
             secrets_ = secrets.token_bytes(32)
         listed = _listed(secrets_)
-        if not listed or not all(isinstance(one, str | bytes) and one for one in listed):
-            found = [type(one).__name__ for one in listed]
+        found = [type(one).__name__ for one in listed]
+        if not listed or not all(listed) or not {"str", "bytes"}.issuperset(found):
             raise ValueError(
                 "secret must be a non-empty str or bytes, or a non-empty sequence of them (newest first), "
                 f"got {found or type(secrets_).__name__}; make one with secrets.token_hex(32)"

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from hashlib import md5
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, overload
 
 from . import processes, switches
 from .assignment import Assignment, JoinedAssignment
@@ -257,15 +257,37 @@ class AgentCanary:
         with self._stand_in().active():
             return versions[self.stable_version](*args, **kwargs)
 
+    @overload
     async def acall(
         self,
         sticky_key: StickyKey | None,
-        versions: Mapping[str, Callable[..., Awaitable[T] | T]],
+        versions: Mapping[str, Callable[..., Awaitable[T]]],
         /,
         *args: Any,
         fallback: bool = False,
         **kwargs: Any,
-    ) -> T:
+    ) -> T: ...
+
+    @overload
+    async def acall(
+        self,
+        sticky_key: StickyKey | None,
+        versions: Mapping[str, Callable[..., T]],
+        /,
+        *args: Any,
+        fallback: bool = False,
+        **kwargs: Any,
+    ) -> T: ...
+
+    async def acall(
+        self,
+        sticky_key: StickyKey | None,
+        versions: Mapping[str, Callable[..., Any]],
+        /,
+        *args: Any,
+        fallback: bool = False,
+        **kwargs: Any,
+    ) -> Any:
         """Same as :meth:`call`; what the functions return is awaited where it can be."""
         self.require_versions(versions, "versions")
         _require_functions(versions, "acall")
@@ -524,8 +546,8 @@ def _require_functions(
             raise ValueError(f"versions must hold plain functions, {function!r} for {version!r} is {why}")
 
 
-async def _awaited(answer: Awaitable[T] | T) -> T:
-    return await cast("Awaitable[T]", answer) if inspect.isawaitable(answer) else answer
+async def _awaited(answer: Any) -> Any:
+    return await answer if inspect.isawaitable(answer) else answer
 
 
 def _interval(value: float | timedelta) -> float:

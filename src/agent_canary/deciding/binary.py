@@ -146,7 +146,7 @@ def _advance(memory: ExactTest, now: CountsBySlice, tolerance: float) -> None:
 def _slice_size(share: float) -> float:
     """How many answers make a slice, so that the rarer arm has two of them on average: one arm alone tells nothing.
 
-    A number of answers of both arms, whatever they were and whichever arm they came from, so that it tells nothing either.
+    A number of answers of both arms, whatever they were and whichever arm they came from: the cut tells nothing either.
     """
     return 2.0 / min(share, 1.0 - share) if 0.0 < share < 1.0 else 1.0
 

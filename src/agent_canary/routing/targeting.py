@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from ..sticky_key import key_bytes, threshold_of
 from .cohort import Cohort
@@ -32,7 +32,8 @@ class Targeting:
         self._mapping: dict[bytes, str] = {}
         self._choose: Callable[[Any, Mapping[str, Any]], str | None] | None = None
         if isinstance(overrides, Mapping):
-            self._mapping = {_bytes_of(key): version for key, version in overrides.items()}
+            mapping = cast("Mapping[object, str]", overrides)
+            self._mapping = {_bytes_of(key): version for key, version in mapping.items()}
         elif overrides is not None:
             if not callable(overrides):
                 raise ValueError(
