@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import ReadableSpan
 
-from agent_canary import Assignment, Outcome, VersionMetrics
+from agent_canary import Assignment, Outcome
 
 from .attributes import ASSIGNMENT_ID
 from .open_spans import OpenSpan
@@ -34,7 +34,6 @@ class Booking:
         self._canary = canary
         self._key = key
         self._counts_tokens = tokens
-        self._no_totals = VersionMetrics().totals
 
     def book(self, span: ReadableSpan, opened: OpenSpan | None) -> None:
         """Book *span*; *opened* is None when its beginning is not remembered: then only an id on it helps."""
@@ -89,9 +88,7 @@ class Booking:
                 sticky_key = self._canary.failsafe.call("key", self._key, span)
             self._canary.record(version, outcome is Outcome.SUCCEEDED, latency_ms(span), sticky_key=sticky_key)
         if any(tokens):
-            totals = self._no_totals.copy()
-            totals.input_tokens, totals.output_tokens = tokens
-            self._canary.metrics(version).absorb(totals, ())
+            self._canary.metrics(version).usage(input_tokens=tokens.input, output_tokens=tokens.output)
 
     # Scores
 

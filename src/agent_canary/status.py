@@ -47,6 +47,7 @@ def status_of(worker: Worker, failsafe: Failsafe, *, autopilot: bool) -> dict[st
         "alpha_budget": worker.analysis.budget,
         "verdict": _verdict(worker.last_verdict),
         "last_event": _event(rollout.history),
+        "assigned_without_key": worker.ledger.without_key,
         "few_units": worker.few_units_note(),
         "open_assignments": worker.ledger.open_count,
         "pending_slices": worker.ledger.pending_slices,

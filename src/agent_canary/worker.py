@@ -30,6 +30,7 @@ logger = logging.getLogger("agent_canary")
 
 _JOIN_ATTEMPTS = 10
 _NEVER = float("inf")
+_KEYLESS_AT = 100
 
 
 class Worker:
@@ -263,6 +264,12 @@ class Worker:
             return None
         first = self.books.ledger.totals.first
         units = first.estimated_count
+        without_key = self.books.ledger.without_key
+        if not units and without_key >= _KEYLESS_AT:
+            return (
+                f"none of {without_key:,} assignments had a sticky key, so nobody meets the canary: look at what the "
+                "key function returns"
+            )
         on_canary = sum(1 for outcome in first.values() if outcome[3]) << first.level
         answered = sum(arms.stable.total + arms.canary.total for arms in self.books.ledger.totals.keyed.values())
         if on_canary or answered < 10 * units or not units or units * share >= 3.0:

@@ -200,3 +200,14 @@ def test_the_status_holds_no_raw_key(canary: AgentCanary, clock: ManualClock) ->
     canary.tick()
     assert "ada" not in json.dumps(canary.status())
     assert "ada" not in json.dumps([event.to_json() for event in canary.rollout.history])
+
+
+def test_a_key_function_that_knows_nobody_is_told(canary: AgentCanary, clock: ManualClock, caplog: Any) -> None:
+    """Stable for everybody looks like patience; the status and a warning say what it is."""
+    for _ in range(200):
+        canary.assign(None).succeed()
+    clock.advance(1)
+    canary.tick()
+    assert canary.status()["assigned_without_key"] == 200
+    assert canary.status()["few_units"].startswith("none of 200 assignments had a sticky key")
+    assert "none of 200 assignments had a sticky key" in caplog.text

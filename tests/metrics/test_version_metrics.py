@@ -386,3 +386,16 @@ def test_what_arrives_during_a_fold_waits_for_the_next_one() -> None:
     waiting = Busy([1.0, 2.0])
     assert version_module._take(waiting) == [1.0, 2.0]
     assert list(waiting) == [99.0]
+
+
+def test_usage_is_added_up() -> None:
+    """Tokens and dollars, beside the outcomes; what is no amount is refused and nothing of it is booked."""
+    metrics = VersionMetrics()
+    metrics.usage(input_tokens=7, cost_usd=0.5)
+    metrics.usage(output_tokens=3)
+    for wrong in ({"input_tokens": -1}, {"output_tokens": 1.5}, {"input_tokens": 1, "cost_usd": float("nan")}):
+        with pytest.raises(ValueError, match=next(reversed(wrong))):
+            metrics.usage(**wrong)
+    snapshot = metrics.snapshot()
+    assert (snapshot["input_tokens"], snapshot["output_tokens"], snapshot["cost_usd"]) == (7, 3, 0.5)
+    assert snapshot["total"] == 0

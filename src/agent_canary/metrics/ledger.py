@@ -103,12 +103,17 @@ class Ledger:
         horizon: Seconds after which an open assignment counts as failed.
         book: Called with one assignment of a group of the same arm and traffic, the group's totals, and its signed
             latencies in order: everything that ended, evidence or not.
+
+    Attributes:
+        without_key: Assignments without a sticky key that have ended: they got stable.
+        failure_reasons: How often each reason was given, by arm.
     """
 
     def __init__(self, run: int, opening: Slice, monotonic: Callable[[], float], horizon: float, book: Book) -> None:
         self.current = opening
         self.totals = RunTotals(run)
         self.totals.watermark = opening.opened_at
+        self.without_key = 0
         self.failure_reasons: dict[bool, Counter[str]] = {False: Counter(), True: Counter()}
         self._monotonic = monotonic
         self._horizon = horizon
@@ -214,10 +219,12 @@ class Ledger:
         self._add_evidence(arm, finished, failed, totals)
 
     def _add_evidence(self, arm: list[Entry], finished: list[Entry], failed: list[Entry], totals: Totals) -> None:
+        others = [entry for entry in arm if not entry.is_evidence]
+        self.without_key += sum(1 for entry in others if entry.unit is None)
         slice_ = arm[0].traffic.slice
         if slice_.settled:
             return
-        if [entry for entry in arm if not entry.is_evidence]:
+        if others:
             arm = [entry for entry in arm if entry.is_evidence]
             finished = [entry for entry in finished if entry.is_evidence]
             failed = [entry for entry in failed if entry.is_evidence]

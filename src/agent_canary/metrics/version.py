@@ -118,6 +118,19 @@ class VersionMetrics:
         if len(self._scored) >= FOLD_AT:
             self._fold_unless_busy(len(self._scored))
 
+    def usage(self, *, input_tokens: int = 0, output_tokens: int = 0, cost_usd: float = 0.0) -> None:
+        """Add what answers used: tokens, and US dollars.
+
+        Raises:
+            ValueError: A number of tokens that is no integer of at least 0, or a cost that is not finite or negative.
+        """
+        totals = Totals(
+            input_tokens=require_count("input_tokens", input_tokens),
+            output_tokens=require_count("output_tokens", output_tokens),
+            cost_usd=require_non_negative("cost_usd", cost_usd),
+        )
+        self.absorb(totals, ())
+
     def absorb(self, totals: Totals, outcomes: Sequence[float]) -> None:
         """Add what an owner has counted elsewhere.
 
