@@ -16,6 +16,7 @@ INTEGRATIONS = ROOT / "integrations"
 
 MAY_IMPORT: dict[str, set[str]] = {
     "adapting": {"clock", "errors", "failsafe", "sticky_key"},
+    "arguments": {"errors", "rollout", "stores"},
     "assignment": {"context", "ending", "errors", "metrics", "sticky_key", "traffic"},
     "assignment_id": {"errors"},
     "autopilot": set(),

@@ -11,6 +11,18 @@ from hashlib import md5
 from typing import Any, TypeVar, overload
 
 from . import processes, switches
+from .arguments import (
+    checked_autopilot,
+    checked_hook,
+    checked_interval,
+    checked_margin,
+    checked_rollout,
+    checked_store,
+    checked_success,
+    require_different,
+    require_functions,
+    require_text,
+)
 from .assignment import Assignment, JoinedAssignment
 from .assignment_id import Secret, Signer
 from .autopilot import Autopilot
@@ -18,7 +30,7 @@ from .clock import Clock, as_clock
 from .context import assignment_var as _current
 from .context import shadow_var as _in_shadow
 from .deciding.verdict import AutoAction, Verdict
-from .errors import require_count, require_fraction, require_non_negative, require_positive, seconds
+from .errors import require_non_negative, require_positive, seconds
 from .failsafe import Failsafe
 from .metrics import VersionMetrics
 from .metrics.outcome import Outcome
@@ -89,32 +101,32 @@ class AgentCanary:
         stale_after: float | timedelta = 60.0,
         id_max_age: float | timedelta = timedelta(days=7),
     ) -> None:
-        _check_text("name", name)
-        _check_versions(stable_version, canary_version)
+        require_text("name", name)
+        require_different(stable_version, canary_version)
         self.stable_version, self.canary_version, self.name = stable_version, canary_version, name
-        self.rollout = Rollout.standard() if rollout is None else _checked_rollout(rollout)
+        self.rollout = Rollout.standard() if rollout is None else checked_rollout(rollout)
         self.failsafe = Failsafe(name)
         self._clock = as_clock(clock)
         self.monotonic = self._clock.monotonic
         self._signer = Signer(name, secret)
         self._targeting = Targeting(overrides, cohorts, stable_version, canary_version)
         max_age = require_positive("id_max_age", seconds("id_max_age", id_max_age))
-        self._interval = _interval(interval)
-        self._autopilot_wanted = _checked_autopilot(autopilot)
+        self._interval = checked_interval(interval)
+        self._autopilot_wanted = checked_autopilot(autopilot)
         self._asleep = autopilot is not False
         self._worker = Worker(
             self.versions,
             self.rollout,
             name=name,
-            store=MemoryStore() if store is None else _checked_store(store),
+            store=MemoryStore() if store is None else checked_store(store),
             clock=self._clock,
             alpha=alpha,
-            margin=_margin(rollback_safety_margin, rollback_min_samples),
+            margin=checked_margin(rollback_safety_margin, rollback_min_samples),
             horizon=require_positive("outcome_horizon", seconds("outcome_horizon", outcome_horizon)),
             stale_after=require_positive("stale_after", seconds("stale_after", stale_after)),
             plain=not self._targeting and autopilot is not True,
             failsafe=self.failsafe,
-            on_event=_checked_hook(on_event),
+            on_event=checked_hook(on_event),
         )
         self._metrics = self._worker.books.metrics
         self._scoring = Scoring(self._worker, self._signer, self.failsafe, max_age)
@@ -218,7 +230,7 @@ class AgentCanary:
             metrics.record(success, latency_ms)
         else:
             latency = require_non_negative("latency_ms", latency_ms)
-            self._record_keyed(version, _checked_success(success), latency, sticky_key, context)
+            self._record_keyed(version, checked_success(success), latency, sticky_key, context)
 
     def call(
         self,
@@ -245,7 +257,7 @@ class AgentCanary:
             Exception: Whatever the function raises.
         """
         self.require_versions(versions, "versions")
-        _require_functions(versions, "call", inspect.iscoroutinefunction, "async: use acall()")
+        require_functions(versions, "call", inspect.iscoroutinefunction, "async: use acall()")
         assignment = self.assign(sticky_key, adapter=True)
         try:
             with assignment:
@@ -290,7 +302,7 @@ class AgentCanary:
     ) -> Any:
         """Same as :meth:`call`; what the functions return is awaited where it can be."""
         self.require_versions(versions, "versions")
-        _require_functions(versions, "acall")
+        require_functions(versions, "acall")
         assignment = self.assign(sticky_key, adapter=True)
         try:
             async with assignment:
@@ -367,7 +379,7 @@ class AgentCanary:
         Raises:
             ValueError: *interval* is not positive.
         """
-        every = self._interval if interval is None else _interval(interval)
+        every = self._interval if interval is None else checked_interval(interval)
         self._asleep = False
         self._autopilot.start(every)
         self._worker.refresh(plain=not self._targeting, ticks=True)
@@ -523,82 +535,5 @@ class AgentCanary:
         return ValueError(f"version must be one of {list(self.versions)}, got {version!r}")
 
 
-def _require_functions(
-    versions: Mapping[str, object],
-    where: str,
-    is_refused: Callable[[object], bool] | None = None,
-    why: str = "",
-) -> None:
-    """Refuse versions that *where* cannot call.
-
-    Raises:
-        ValueError: One is no function, gives a stream, or is refused for *why*.
-    """
-    for version, function in versions.items():
-        if not callable(function):
-            raise ValueError(f"versions must hold functions, got {function!r} for {version!r}")
-        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise ValueError(
-                f"versions must hold functions that return an answer, {function!r} for {version!r} gives a stream, "
-                f"which {where}() would take for a success before it has begun: use assign() around it"
-            )
-        if is_refused is not None and is_refused(function):
-            raise ValueError(f"versions must hold plain functions, {function!r} for {version!r} is {why}")
-
-
 async def _awaited(answer: Any) -> Any:
     return await answer if inspect.isawaitable(answer) else answer
-
-
-def _interval(value: float | timedelta) -> float:
-    return require_positive("interval", value.total_seconds() if isinstance(value, timedelta) else value)
-
-
-def _check_text(name: str, value: object) -> None:
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{name} must be a non-empty str, got {value!r}")
-
-
-def _check_versions(stable_version: str, canary_version: str) -> None:
-    _check_text("stable_version", stable_version)
-    _check_text("canary_version", canary_version)
-    if stable_version == canary_version:
-        raise ValueError(f"stable_version and canary_version must differ, both are {stable_version!r}")
-
-
-# Types say what belongs where; who has no type checker is told at construction.
-
-
-def _checked_success(value: object) -> bool:
-    if value not in (0, 1):
-        raise ValueError(f"success must be True or False, got {value!r}")
-    return bool(value)
-
-
-def _checked_rollout(value: object) -> Rollout:
-    if not isinstance(value, Rollout):
-        raise ValueError(f"rollout must be a Rollout, such as Rollout([Stage(0.05), Stage(1.0)]), got {value!r}")
-    return value
-
-
-def _checked_store(value: object) -> Store:
-    if isinstance(value, type) or not isinstance(value, Store):
-        raise ValueError(f"store must be a Store, such as MemoryStore(), got {value!r}")
-    return value
-
-
-def _checked_autopilot(value: object) -> bool | None:
-    if value is not None and not isinstance(value, bool):
-        raise ValueError(f"autopilot must be True, False or None, got {value!r}")
-    return value
-
-
-def _checked_hook(value: Callable[[Event], object] | None) -> Callable[[Event], object] | None:
-    if value is not None and not callable(value):
-        raise ValueError(f"on_event must be a function of an Event, or None, got {value!r}")
-    return value
-
-
-def _margin(margin: float | None, min_samples: int) -> tuple[float, int] | None:
-    count = require_count("rollback_min_samples", min_samples)
-    return None if margin is None else (require_fraction("rollback_safety_margin", margin), count)
