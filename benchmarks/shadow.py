@@ -6,6 +6,7 @@ The workers are held at a gate meanwhile, so that what is measured is handing ov
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from importlib.util import find_spec
 from threading import Event
 
@@ -15,6 +16,7 @@ from .routing import keys
 from .rows import Row, Rows, Skipped, duration
 
 ALONE, POOL, ACCEPTED, FULL = "stable alone", "ThreadPoolExecutor.submit", "accepted", "queue full"
+REFUSED = "submit refused"
 WORKERS = 4
 QUEUE = 100
 UNBOUNDED = 1_000_000
@@ -34,12 +36,17 @@ def run(effort: Effort) -> Rows:
             POOL: Contestant(pool.loop, after=pool.renew),
             ACCEPTED: Contestant(accepting.loop, after=accepting.renew),
             FULL: Contestant(full.loop, after=full.check_dropped),
+            REFUSED: Contestant(full.submit, after=full.check_dropped),
         }
         samples = measure(contestants, effort)
     finally:
         for each in (pool, accepting, full):
             each.close()
-    return [_row(path, samples, ACCEPTED, at_most=1.5), _row(path_full, samples, FULL, at_most=0.1, reason=REASON)]
+    return [
+        _row(path, samples, ACCEPTED, at_most=1.5),
+        _row(path_full, samples, FULL, at_most=0.1, reason=REASON),
+        _row("submit of the deployment's own executor, its queue full", samples, REFUSED),
+    ]
 
 
 def stable(prompt: str) -> str:
@@ -109,6 +116,14 @@ class Deployment:
         for prompt in keys(count):
             call(prompt)
 
+    def submit(self, count: int) -> None:
+        """Answer, and offer the full executor a work that it refuses, without the call around it."""
+        self._called += count
+        submit = self._deployment._executor.submit
+        for prompt in keys(count):
+            stable(prompt)
+            submit(self._work)
+
     def renew(self) -> None:
         """Let all shadows end, refuse to go on if one was dropped, and begin anew."""
         self.close()
@@ -131,9 +146,11 @@ class Deployment:
 
     def _begin(self) -> None:
         from agent_canary.shadow import ShadowDeployment
+        from agent_canary.shadow.work import Work
 
         self._gate.opened.clear()
         self._called = 0
+        self._work = Work(self._gate.shadow, ("prompt",), {}, copy_context())
         self._deployment = ShadowDeployment(
             stable, self._gate.shadow, max_workers=WORKERS, max_queue=self._queue, timeout=600.0
         )
@@ -145,7 +162,7 @@ def _stable_alone(count: int) -> None:
         stable(prompt)
 
 
-def _row(path: str, samples: Samples, name: str, at_most: float, reason: str = "") -> Row:
+def _row(path: str, samples: Samples, name: str, at_most: float | None = None, reason: str = "") -> Row:
     base = samples[ALONE]
     times = f"{duration(added(samples[name], base))} against {duration(added(samples[POOL], base))}"
     value = ratios(samples[name], samples[POOL], less=base)

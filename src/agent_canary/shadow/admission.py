@@ -45,6 +45,7 @@ class Admission:
     Attributes:
         counts: How many works ended as what.
         refused: How many calls were not even admitted.
+        full_at: How many works may be under way; 0 when nothing is admitted any more.
         in_flight: How many works are under way.
         open: How many of them have no outcome yet; the others are being reported.
         turns: The works in the hands of workers, without lost ones.
@@ -54,7 +55,7 @@ class Admission:
     def __init__(self, capacity: int, timeout: float | None, clock: Clock) -> None:
         self.monotonic = clock.monotonic
         self.timeout = timeout
-        self._full_at = capacity
+        self.full_at = capacity
         self.forked()
 
     def forked(self) -> None:
@@ -74,17 +75,17 @@ class Admission:
     @property
     def has_room(self) -> bool:
         """Whether one more work would be admitted now."""
-        return self.in_flight < self._full_at
+        return self.in_flight < self.full_at
 
     def close(self) -> None:
         """Admit nothing any more."""
         with self.lock:
-            self._full_at = 0
+            self.full_at = 0
 
     def admit(self) -> bool:
         """Count one more work as under way; False when it was one too many, which is counted as refused."""
         with self.lock:
-            if self.in_flight >= self._full_at:
+            if self.in_flight >= self.full_at:
                 self.refused += 1
                 return False
             self.in_flight += 1

@@ -129,6 +129,8 @@ class ShadowDeployment(Generic[P, T_co]):
             BaseException: Whatever stable raises, unchanged.
         """
         mirrored = self._mirror.copied(args, kwargs)
+        if mirrored is None:
+            return self._stable_fn(*args, **kwargs)
         try:
             answer = self._stable_fn(*args, **kwargs)
         except Exception as error:

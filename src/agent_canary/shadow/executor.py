@@ -52,6 +52,16 @@ class ShadowExecutor:
 
     # Taking work
 
+    def turns_away(self) -> bool:
+        """Return whether one more work would be refused now, which counts as dropped."""
+        admission = self._admission
+        if admission.monotonic() > admission.look_at:
+            self.look()
+        if admission.in_flight < admission.full_at:
+            return False
+        admission.refuse()
+        return True
+
     @property
     def has_room(self) -> bool:
         """Whether one more work would be taken now."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import switches
 from ..clock import Clock
-from ..context import is_shadow
+from ..context import shadow_var
 from ..failsafe import Failsafe
 from .copying import Copier, is_stream
 from .executor import ShadowExecutor
@@ -62,10 +62,11 @@ class Mirror:
     def copied(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> MirroredCall | None:
         """Return the shadow's call, or None when there is to be none."""
         try:
-            if self._is_off or is_shadow() or (self.sample_rate < 1.0 and random.random() >= self.sample_rate):
+            if self._is_off or shadow_var.get() or (self.sample_rate < 1.0 and random.random() >= self.sample_rate):
                 return None
-            if self._executor.has_room:
-                return self._call(*self._copier.arguments(args, kwargs))
+            if self._executor.turns_away():
+                return None
+            return self._call(*self._copier.arguments(args, kwargs))
         except Exception as error:
             self._failsafe.note("copying the arguments", error)
         self._executor.refuse()
