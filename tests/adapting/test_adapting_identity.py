@@ -70,6 +70,12 @@ def test_neither_key_nor_cookie_is_refused(canary: AgentCanary) -> None:
         Identifier(canary, None, None, Stranger)
 
 
+def test_what_is_no_canary_is_refused() -> None:
+    """A rollout's name in its place, or arguments that were swapped."""
+    with pytest.raises(ValueError, match="canary must be an AgentCanary, got 'support'"):
+        Identifier("support", None, "agent", Stranger)  # type: ignore[arg-type]
+
+
 async def _coroutine(request: object) -> str:
     return "alice"
 

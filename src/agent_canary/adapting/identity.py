@@ -47,6 +47,8 @@ class Identifier(Generic[Request]):
         *,
         if_async: str = "open the assignment inside the app, by canary.assign",
     ) -> None:
+        if not hasattr(canary, "failsafe"):  # types say so; who has no type checker is told here
+            raise ValueError(f"canary must be an AgentCanary, got {canary!r}")
         if key is None and cookie is None:
             raise ValueError(
                 "key and cookie are both None, so no request would ever get the canary; give key=, a function of the "
