@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,9 @@ import pytest
 from agent_canary import switches
 from agent_canary.context import assignment_var, shadow_var
 
-# A slow machine is no failure, and no run depends on what an earlier one found.
-hypothesis.settings.register_profile("project", deadline=None, database=None)
+# A slow machine is no failure, no run depends on what an earlier one found, and where changes are judged each run tries
+# the same examples; new ones are tried where people work.
+hypothesis.settings.register_profile("project", deadline=None, database=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("project")
 
 _ROOT = Path(__file__).parent.parent
