@@ -97,10 +97,6 @@ class Signer:
         matches = [hmac.compare_digest(self._mac(key, text).encode(), given) for key in self._keys]
         return text if any(matches) else None
 
-    def fingerprint(self, text: str) -> str:
-        """Return a keyed hash of *text* (22 characters) from which it cannot be recovered without the secret."""
-        return self._mac(self._keys[0], text)
-
     @staticmethod
     def _mac(key: bytes, text: str) -> str:
         mac = hmac.digest(key, text.encode("utf-8", "surrogatepass"), "sha256")[:_MAC_BYTES]

@@ -80,7 +80,6 @@ def test_a_secret_refuses_what_it_did_not_sign(make_canary: MakeCanary) -> None:
     honest = cookie.identify(Visitor())
     for forged in ("a" * 32, f"{'a' * 32}.{'b' * 22}", make_canary(secret="other").sign("a" * 32), "alice", ""):
         assert cookie.identify(Visitor({"cookie": f"who={forged}"})) == honest
-        assert cookie.key_from(f"who={forged}") is None
 
 
 def test_another_rollout_refuses_it(make_canary: MakeCanary) -> None:

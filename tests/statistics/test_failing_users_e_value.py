@@ -220,3 +220,14 @@ def test_a_negative_sampling_level_is_refused() -> None:
     """Level 0 is the whole set; there is none before it."""
     with pytest.raises(ValueError, match="level must be at least 0, got -1"):
         log_sampling_weight(-1)
+
+
+@pytest.mark.parametrize(("share", "users"), [(0.01, 2), (0.05, 3), (0.25, 5), (0.5, 10), (0.8, 30), (0.95, 132)])
+def test_the_fewest_users_that_can_roll_back_are_those_of_the_documents(share: float, users: int) -> None:
+    """docs/deciding.md tells them for the default alpha and tolerance, with no failing user on stable."""
+    alarm = log(1 / (0.01 * 0.9))
+
+    def evidence(failing: int) -> float:
+        return log_e_value({(0.0, share): failing}, 1.2) + log_sampling_weight(0)
+
+    assert evidence(users) >= alarm > evidence(users - 1)

@@ -90,10 +90,6 @@ class StickyCookie:
         key = key or self.new_key(client)
         return key, self.set_cookie(key, secure=client.is_secure)
 
-    def key_from(self, cookie_header: str) -> str | None:
-        """Return the key in a ``Cookie`` header; None when there is none, or none that a secret of ours signed."""
-        return self._read(cookie_header)[0]
-
     def new_key(self, client: Client) -> str:
         """Return the key of a client without a cookie, the same for all its requests of this minute."""
         minute = int(self._canary.clock.wall() // FIRST_REQUESTS_WINDOW)

@@ -12,44 +12,10 @@ import anyio.lowlevel
 import pytest
 import uvicorn
 
-from agent_canary import AgentCanary, Assignment, Rollout, Stage
-from agent_canary.testing import ManualClock
+from agent_canary import Assignment
 
 Message = MutableMapping[str, Any]
 START: Message = {"type": "http.response.start", "status": 200, "headers": [(b"x-own", b"1")]}
-
-
-@pytest.fixture(autouse=True)
-def _trio_lets_its_threads_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    # It keeps them for ten seconds, for the next who needs one.
-    monkeypatch.setattr("trio._core._thread_cache.IDLE_TIMEOUT", 0.05)
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    """Return the canary's clock."""
-    return ManualClock()
-
-
-@pytest.fixture
-def make_canary(clock: ManualClock) -> Iterator[Callable[..., AgentCanary]]:
-    """Return a maker of canaries: alice is on v2, bob on v1, everybody else as hashed."""
-    made: list[AgentCanary] = []
-
-    def make(**options: Any) -> AgentCanary:
-        options = {"clock": clock, "autopilot": False, "overrides": {"alice": "v2", "bob": "v1"}, **options}
-        made.append(AgentCanary("v1", "v2", Rollout([Stage(0.5)]), **options))
-        return made[-1]
-
-    yield make
-    for canary in made:
-        canary.close()
-
-
-@pytest.fixture
-def canary(make_canary: Callable[..., AgentCanary]) -> AgentCanary:
-    """Return a canary without a secret."""
-    return make_canary()
 
 
 class Wire:
