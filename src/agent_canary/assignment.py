@@ -24,7 +24,9 @@ class Owner(Protocol):
     def monotonic(self) -> Callable[[], float]: ...
 
     def make_id(self, assignment: Assignment) -> str: ...
-    def score_assignment(self, assignment: Assignment, name: str, value: float) -> None: ...
+    def score_assignment(
+        self, assignment: Assignment, name: str, value: float, covariate: float | None
+    ) -> None: ...
     def refuse(self, where: str, error: str) -> None: ...
 
 
@@ -178,12 +180,18 @@ class Assignment:
 
     # What it reports
 
-    def score(self, name: str, value: float) -> None:
+    def score(self, name: str, value: float, *, covariate: float | None = None) -> None:
         """Report a score of this answer, 0/1 or real-valued; also after the end.
 
         The first value of a name counts. One that is not a finite number is refused, counted and logged.
+
+        Args:
+            name: The score's name.
+            value: 0 or 1 where a :class:`~agent_canary.Rate` watches it, else any finite number.
+            covariate: What this user's score used to be *before* they first met the canary, if it is known: it sharpens
+                the comparison of a :class:`~agent_canary.Score` (CUPED).
         """
-        self.owner.score_assignment(self, name, value)
+        self.owner.score_assignment(self, name, value, covariate)
 
     def first_token(self) -> None:
         """Report that the answer's first part went out; the first call counts."""
@@ -274,9 +282,9 @@ class JoinedAssignment(Assignment):
     def cancel(self) -> None:
         """Change nothing: the outer assignment has the one outcome."""
 
-    def score(self, name: str, value: float) -> None:
+    def score(self, name: str, value: float, *, covariate: float | None = None) -> None:
         """Score the outer assignment."""
-        self._outer.score(name, value)
+        self._outer.score(name, value, covariate=covariate)
 
     def first_token(self) -> None:
         """Report the outer assignment's first part."""

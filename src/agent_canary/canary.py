@@ -209,6 +209,7 @@ class AgentCanary:
         *,
         sticky_key: StickyKey | None = None,
         context: Mapping[str, Any] | None = None,
+        scores: Mapping[str, float] | None = None,
     ) -> None:
         """Book what happened to a request that :meth:`route` sent to *version*.
 
@@ -218,9 +219,11 @@ class AgentCanary:
             latency_ms: Milliseconds, finite and at least 0.
             sticky_key: The key it was routed by: evidence is then keyed, which is exact however often users come.
             context: What it was routed by besides: users of an override or a cohort are no evidence.
+            scores: What the answer was found to be, by name of the score.
 
         Raises:
-            ValueError: Another version, or a latency that is NaN, infinite or negative.
+            ValueError: Another version, or a latency that is NaN, infinite or negative. A score that cannot be booked is
+                refused, counted and logged.
         """
         try:
             metrics = self._metrics[version]
@@ -228,9 +231,13 @@ class AgentCanary:
             raise self._unknown_version(version) from None
         if sticky_key is None:
             metrics.record(success, latency_ms)
+            if scores:
+                self._scoring.of_answer(version, scores)
         else:
             latency = require_non_negative("latency_ms", latency_ms)
-            self._record_keyed(version, checked_success(success), latency, sticky_key, context)
+            assignment = self._record_keyed(version, checked_success(success), latency, sticky_key, context)
+            for name, value in (scores or {}).items():
+                assignment.score(name, value)
 
     def call(
         self,
@@ -314,17 +321,24 @@ class AgentCanary:
         with self._stand_in().active():
             return await _awaited(versions[self.stable_version](*args, **kwargs))
 
-    def score(self, assignment_id: str, name: str, value: float) -> bool:
+    def score(self, assignment_id: str, name: str, value: float, *, covariate: float | None = None) -> bool:
         """Report a score of an answer that has gone, by its ``assignment.id``, in any process that has the secret.
 
         Booked to the stage of the assignment. The first value of a name counts, as far as a worker remembers (its
         last 4,096 scores or more); which users met a bad 0/1 score is a set, which repeats never change.
 
+        Args:
+            assignment_id: The answer's ``assignment.id``.
+            name: The score's name.
+            value: 0 or 1 where a :class:`~agent_canary.Rate` watches it, else any finite number.
+            covariate: What this user's score used to be *before* they first met the canary, if it is known: it sharpens
+                the comparison of a :class:`~agent_canary.Score`.
+
         Returns:
             False when it was refused: a malformed, forged or too old id, one of another run, or a bad value. Refusals
             are counted in the status and logged once for each cause.
         """
-        return self._scoring.by_id(assignment_id, name, value)
+        return self._scoring.by_id(assignment_id, name, value, covariate)
 
     # What was seen, and what to do
 
@@ -438,9 +452,9 @@ class AgentCanary:
         """Return the assignment's id."""
         return self._scoring.id_of(assignment)
 
-    def score_assignment(self, assignment: Assignment, name: str, value: float) -> None:
+    def score_assignment(self, assignment: Assignment, name: str, value: float, covariate: float | None) -> None:
         """Book a score of an assignment of this process."""
-        self._scoring.of_assignment(assignment, name, value)
+        self._scoring.of_assignment(assignment, name, value, covariate)
 
     def refuse(self, where: str, error: str) -> None:
         """Count and log what an assignment was told and cannot book."""
@@ -506,7 +520,7 @@ class AgentCanary:
 
     def _record_keyed(
         self, version: str, success: bool, latency_ms: float, sticky_key: StickyKey, context: Mapping[str, Any] | None
-    ) -> None:
+    ) -> Assignment:
         traffic = self._worker.traffic
         is_canary, digest, reason = self._decide(traffic, sticky_key, context, coin=False)
         recorded = version == self.canary_version
@@ -518,6 +532,7 @@ class AgentCanary:
         assignment.outcome = Outcome.SUCCEEDED if success else Outcome.FAILED
         self._worker.ledger.push(assignment)
         self._worker.ledger.relieve()
+        return assignment
 
     def _note_fallback(self, assignment: Assignment, error: Exception) -> None:
         assignment.fail(error)  # it has failed already, but for one that joined another's

@@ -6,15 +6,18 @@ from collections.abc import Callable
 
 from . import switches
 from .deciding.analysis import Analysis
+from .deciding.case import Moment
 from .deciding.finding import FindingStatus
+from .deciding.limits import watches_of
 from .deciding.memory import AnalysisMemory
-from .deciding.verdict import AutoAction, Verdict, decide
+from .deciding.progress import gates_of
+from .deciding.verdict import AutoAction, StageGates, Verdict, decide
 from .errors import RevisionConflictError
 from .metrics.evidence import Evidence
 from .metrics.run_totals import RunTotals
 from .metrics.units import Pause, no_pause
-from .plan.gates import unmet_gates
-from .rollout import GOING, Rollout, RolloutStatus
+from .metrics.watch import Watch
+from .rollout import GOING, EventKind, Rollout, RolloutStatus
 from .stores import Store
 
 AUTO = "auto"
@@ -33,6 +36,10 @@ class Controller:
         settle: Settles this worker's books and returns what counts by now.
         analysis_of: Returns the analysis for the plan in force.
         pause: Called between the steps of an analysis.
+
+    Attributes:
+        last_verdict: What the last analysis of this process found in the present stage.
+        watches: What every worker counts from its next slice on, as the last analysis of any of them says.
     """
 
     def __init__(
@@ -46,6 +53,7 @@ class Controller:
     ) -> None:
         self.rollout = rollout
         self.last_verdict: Verdict | None = None
+        self.watches: tuple[Watch, ...] = ()
         self._store = store
         self._name = name
         self._settle = settle
@@ -73,12 +81,14 @@ class Controller:
         memory = AnalysisMemory() if saved is None else AnalysisMemory.from_json(saved)
         self._pause(_LONG)
         analysis = self._analysis_of()
-        findings = analysis.run(evidence, state.stage_idx, memory)
+        moment = self._moment()
+        findings = analysis.run(evidence, moment, memory)
+        self.watches = watches_of(analysis.plan, memory)
         self._pause(_LONG)
         if not self._store.save_analysis(self._name, state.run, version, memory.to_json()):
             return None
         self._pause(_LONG)
-        verdict = decide(findings, analysis.plan.required, self._unmet(evidence), self.stage_name())
+        verdict = decide(findings, analysis.plan, self._gates(evidence, moment))
         self.last_verdict = self._unless_it_stays(verdict)
         return self.last_verdict
 
@@ -95,6 +105,8 @@ class Controller:
                 return
             elif verdict.action is AutoAction.PROMOTE:
                 self.rollout.promote(verdict.sentence, actor=AUTO, evidence=verdict.to_json())
+            elif verdict.pauses:
+                self._pause_rollout(verdict)
             else:
                 self._complete_if_baked(verdict)
         except RevisionConflictError:
@@ -110,9 +122,23 @@ class Controller:
             return
         if any(finding.status is FindingStatus.FAIL for finding in verdict.findings):
             return
-        if not self._unmet(self._evidence(rollout.run)):
+        gates = self._gates(self._evidence(rollout.run), self._moment())
+        may_lack = gates.is_overdue and rollout.plan.on_no_data == "promote"
+        if not gates.unmet and (may_lack or not gates.short_of_data):
             reason = f"{self.stage_name()}: its time, samples and thresholds are met"
             rollout.complete(reason, actor=AUTO, evidence=verdict.to_json())
+
+    def _pause_rollout(self, verdict: Verdict) -> None:
+        """Pause, once in a stage: a person who resumed it knows that data are missing."""
+        rollout = self.rollout
+        if rollout.status is not RolloutStatus.RUNNING or switches.is_disabled():
+            return
+        for event in reversed(rollout.history):
+            if event.kind in (EventKind.STARTED, EventKind.PROMOTED):
+                break
+            if event.kind is EventKind.PAUSED and event.actor == AUTO:
+                return
+        rollout.pause(verdict.sentence, actor=AUTO, evidence=verdict.to_json())
 
     def stage_name(self) -> str:
         """``stage 2 of 5 (5 %)``."""
@@ -122,10 +148,12 @@ class Controller:
     def _evidence(self, run: int) -> Evidence:
         return Evidence(self._store.totals(self._name, run).values(), run, self._pause)
 
-    def _unmet(self, evidence: Evidence) -> tuple[str, ...]:
+    def _moment(self) -> Moment:
         rollout = self.rollout
-        canary = evidence.stage(rollout.current_stage_idx, is_canary=True)
-        return unmet_gates(rollout.current_stage, rollout.time_in_stage(), canary)
+        return Moment(rollout.current_stage_idx, rollout.time_in_stage(), rollout.time_in_run())
+
+    def _gates(self, evidence: Evidence, moment: Moment) -> StageGates:
+        return gates_of(self.rollout.plan, evidence, moment, self.stage_name())
 
     def _unless_it_stays(self, verdict: Verdict) -> Verdict:
         """A rollout that is switched off, paused or in its last stage is not promoted, whatever its gates."""
@@ -145,7 +173,7 @@ class Controller:
             sentence = f"{self.stage_name()}: its thresholds are met; it is the last, promote_full() completes it"
         else:
             return verdict
-        return Verdict(AutoAction.HOLD, sentence, verdict.findings)
+        return Verdict(AutoAction.HOLD, sentence, verdict.findings, verdict.pauses)
 
 
 def _words(status: RolloutStatus) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from .assignment import Assignment
 from .assignment_id import AssignmentRecord, RefusedIdError, Signer, decode, encode, hash_of
 from .books import Scored
@@ -42,7 +44,7 @@ class Scoring:
         )
         return encode(record, self._signer)
 
-    def by_id(self, assignment_id: str, name: str, value: float) -> bool:
+    def by_id(self, assignment_id: str, name: str, value: float, covariate: float | None = None) -> bool:
         """Book the score of an answer that has gone; return False when it was refused."""
         try:
             record = decode(assignment_id, self._signer)
@@ -56,19 +58,31 @@ class Scoring:
         if age > self._max_age:
             return self._refuse("too old", f"the assignment is {age:,.0f} s old, {self._max_age:,.0f} s are allowed")
         key = SliceKey(record.stage_idx, record.share)
-        scored = Scored(key, record.unit, record.started_at, record.is_canary, record.is_evidence)
-        return self._book(scored, name, value)
+        scored = Scored(
+            key, record.unit, record.cluster, record.started_at, record.is_canary, record.is_evidence
+        )
+        return self._book(scored, name, value, covariate)
 
-    def of_assignment(self, assignment: Assignment, name: str, value: float) -> None:
+    def of_assignment(
+        self, assignment: Assignment, name: str, value: float, covariate: float | None = None
+    ) -> None:
         """Book a score of an assignment of this process."""
         if assignment.run != self._worker.ledger.totals.run:
             self._refuse("other run", f"the score is for an assignment of run {assignment.run}")
         else:
-            self._book(Scored.of(assignment), name, value)
+            self._book(Scored.of(assignment), name, value, covariate)
 
-    def _book(self, scored: Scored, name: str, value: float) -> bool:
+    def of_answer(self, version: str, scores: Mapping[str, float]) -> None:
+        """Book the scores of an answer without a key."""
+        for name, value in scores.items():
+            try:
+                self._worker.books.score_unkeyed(version, name, value)
+            except ValueError as error:
+                self._refuse("bad value", str(error))
+
+    def _book(self, scored: Scored, name: str, value: float, covariate: float | None) -> bool:
         try:
-            self._worker.books.score(name, value, scored)
+            self._worker.books.score(name, value, scored, covariate)
         except ValueError as error:
             return self._refuse("bad value", str(error))
         return True

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .metrics.ledger import Slice
+    from .metrics.slices import Slice
 
 
 class Reason(str, Enum):

@@ -14,13 +14,15 @@ from .books import Books
 from .clock import Clock, Rests
 from .controller import Controller
 from .deciding.analysis import Analysis, require_judged
+from .deciding.score_rules import score_rules
 from .deciding.verdict import AutoAction, Verdict
 from .errors import RevisionConflictError
 from .failsafe import Failsafe
 from .metrics.ledger import Ledger
 from .metrics.run_totals import RunTotals, SliceKey
 from .metrics.scores import ScoreRule
-from .plan import Plan, Rate, SafetyMargin
+from .metrics.watch import Watch
+from .plan import Plan, SafetyMargin
 from .rollout import Event, EventKind, Rollout, RolloutState, RolloutStatus
 from .sticky_key import salt_prefix, threshold_of
 from .stores import Store
@@ -75,7 +77,7 @@ class Worker:
         self.id = _new_id()
         self.ticks = False
         self.horizon = horizon
-        self.analysis = Analysis(plan, alpha)
+        self.analysis = Analysis(plan, alpha, failsafe.note)
         self._alpha, self._stale_after, self._plain = alpha, stale_after, plain
         self._failsafe, self._on_event = failsafe, on_event
         self._tick_lock, self._traffic_lock = threading.RLock(), threading.Lock()
@@ -120,6 +122,7 @@ class Worker:
             verdict = self.controller.analyse(self.id)
             if verdict is not None:
                 self.controller.act(verdict)
+            self._watch(self.controller.watches)
             self.refresh()
             self._warn_of_few_units()
             return verdict
@@ -157,7 +160,7 @@ class Worker:
         self.store.forget_processes()
         self.books = Books(*self.versions, self.clock, self.horizon)
         state = self.rollout.state
-        self.books.open_run(state.run, SliceKey(state.stage_idx, state.traffic_share), _rules(state.plan, self.horizon))
+        self.books.open_run(state.run, SliceKey(state.stage_idx, state.traffic_share), self._rules(state))
         self.refresh(plain=plain)
 
     # Following the rollout
@@ -192,8 +195,9 @@ class Worker:
             ledger = self.books.ledger
             if state.run != ledger.totals.run:
                 key = SliceKey(state.stage_idx, state.traffic_share)
-                self.books.open_run(state.run, key, _rules(state.plan, self.horizon))
-                self.analysis = Analysis(self.rollout.plan, self._alpha)
+                self.books.open_run(state.run, key, self._rules(state))
+                self.analysis = Analysis(self.rollout.plan, self._alpha, self._failsafe.note)
+                self._watch(())
             elif state.stage_idx != ledger.current.key.stage_idx and state.status is not RolloutStatus.ROLLED_BACK:
                 ledger.fold()
                 self.books.open_stage()
@@ -246,6 +250,12 @@ class Worker:
         )
         if self._on_event is not None:
             self._failsafe.call("on_event", self._on_event, event)
+
+    def _rules(self, state: RolloutState) -> Mapping[str, ScoreRule]:
+        return {} if state.plan is None else score_rules(state.plan, self.horizon)
+
+    def _watch(self, watches: tuple[Watch, ...]) -> None:
+        self.controller.watches = self.books.watches = watches
 
     def _settle(self) -> RunTotals:
         self.refresh()
@@ -306,13 +316,3 @@ def _new_id() -> str:
 
 def _with_margin(plan: Plan, margin: tuple[float, int] | None) -> Plan:
     return plan if margin is None else plan.with_guardrail(SafetyMargin(*margin))
-
-
-def _rules(plan: Plan | None, horizon: float) -> Mapping[str, ScoreRule]:
-    if plan is None:
-        return {}
-    return {
-        rate.name: ScoreRule(bad=0.0 if rate.higher_is_better else 1.0, horizon=rate.horizon or horizon)
-        for rate in (*plan.rollback_on, *plan.hold_on)
-        if isinstance(rate, Rate)
-    }

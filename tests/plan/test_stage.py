@@ -20,14 +20,17 @@ STAGES = st.builds(
     min_samples=st.integers(0, 10**9),
     success_threshold=st.floats(0, 1),
     max_p95_ms=st.none() | st.floats(0, 1e9, exclude_min=True),
+    min_scored=st.floats(0, 1),
+    score_patience=st.floats(0, 1e9) | st.timedeltas(timedelta(0), timedelta(days=9000)),
 )
 
 
 def test_only_the_percent_must_be_given() -> None:
-    """The defaults are five minutes, a hundred samples, 99 % success and no latency gate."""
+    """The defaults are five minutes, a hundred samples, 99 % success, no latency gate and no wait for scores."""
     stage = Stage(0.05)
     assert (stage.percent, stage.min_duration_seconds, stage.min_samples) == (0.05, 300.0, 100)
     assert (stage.success_threshold, stage.max_p95_ms) == (0.99, None)
+    assert (stage.min_scored, stage.score_patience) == (0.0, 1800.0)
 
 
 def test_all_parts_may_be_given_by_position() -> None:
@@ -41,6 +44,7 @@ def test_all_parts_may_be_given_by_position() -> None:
 def test_a_duration_may_be_a_timedelta() -> None:
     """It is turned into float seconds once, at the edge."""
     assert Stage(0.1, timedelta(minutes=2)).min_duration_seconds == 120.0
+    assert Stage(0.1, score_patience=timedelta(minutes=2)).score_patience == 120.0
 
 
 @pytest.mark.parametrize(
@@ -65,6 +69,12 @@ def test_a_duration_may_be_a_timedelta() -> None:
         ("max_p95_ms", 0, "a finite number > 0"),
         ("max_p95_ms", -5, "a finite number > 0"),
         ("max_p95_ms", float("inf"), "a finite number > 0"),
+        ("min_scored", 50, "a number in [0, 1]"),
+        ("min_scored", -0.1, "a number in [0, 1]"),
+        ("min_scored", None, "a number in [0, 1]"),
+        ("score_patience", -1, "finite seconds >= 0 or a timedelta"),
+        ("score_patience", float("nan"), "finite seconds >= 0 or a timedelta"),
+        ("score_patience", None, "finite seconds >= 0 or a timedelta"),
     ],
 )
 def test_a_value_out_of_range_is_refused(parameter: str, value: Any, allowed: str) -> None:
@@ -94,6 +104,18 @@ def test_json_gives_the_stage_back(stage: Stage) -> None:
 def test_json_of_a_later_release_is_read() -> None:
     """A key that this release does not know is ignored; one that is missing has its default."""
     assert Stage.from_json({"percent": 0.1, "mirror_share": 0.5}) == Stage(0.1)
+
+
+def test_json_of_the_first_release_is_read() -> None:
+    """It had no word on scores: a stage then waits for none, as it did."""
+    first = {
+        "percent": 0.1,
+        "min_duration_seconds": 300.0,
+        "min_samples": 100,
+        "success_threshold": 0.99,
+        "max_p95_ms": None,
+    }
+    assert Stage.from_json(first) == Stage(0.1)
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
 
 from agent_canary import EventKind, FailureRate, IllegalMoveError, Rate, Rollout, RolloutStatus, Stage, VersionMetrics
+from agent_canary.plan import Latency, Plan, Policies
 from agent_canary.testing import ManualClock
 
 
@@ -46,6 +47,55 @@ def test_the_standard_rollout_takes_options(clock: ManualClock) -> None:
     assert rollout.plan.keep_salt is True
     clock.advance(7)
     assert rollout.time_in_stage() == 7
+
+
+POLICIES: Policies = {
+    "rollback_on": [FailureRate(2), Latency(0.95)],
+    "hold_on": [Rate("refusal")],
+    "keep_salt": True,
+    "promote": "when_not_worse",
+    "delta": 0.05,
+    "on_no_data": "pause",
+    "on_inconclusive": "promote",
+    "patience": timedelta(hours=2),
+}
+
+
+@pytest.mark.parametrize(
+    ("make", "stages"),
+    [
+        (lambda **more: Rollout([Stage(0.5)], **more), (Stage(0.5),)),
+        (Rollout.standard, Rollout.standard().stages),
+        (Rollout.guarded, Rollout.guarded().stages),
+    ],
+    ids=["by stages", "standard", "guarded"],
+)
+def test_every_maker_takes_every_policy(make: Callable[..., Rollout], stages: tuple[Stage, ...]) -> None:
+    """They reach the plan, and none of them has a default there of its own."""
+    assert make(**POLICIES).plan == Plan(stages, **POLICIES)
+    assert make().plan == Plan(stages)
+
+
+def test_the_guarded_rollout_is_the_standard_one_without_a_bar() -> None:
+    """The same steps, times and samples; success is compared with stable's and with nothing else."""
+    for guarded, standard in zip(Rollout.guarded().stages, Rollout.standard().stages, strict=True):
+        assert standard.success_threshold == 0.99
+        assert guarded == replace(standard, success_threshold=0.0)
+
+
+def test_a_guarded_rollout_promotes_an_agent_that_often_fails(clock: ManualClock) -> None:
+    """Where the standard one would stay for ever."""
+    seen = Seen(success_rate=0.6)
+    guarded, standard = Rollout.guarded(clock=clock), Rollout.standard(clock=clock)
+    clock.advance(300)
+    assert guarded.can_promote(seen) is True
+    assert standard.can_promote(seen) is False
+
+
+def test_a_policy_that_does_not_exist_is_refused() -> None:
+    """As any keyword that a function does not have."""
+    with pytest.raises(TypeError, match="unexpected keyword argument 'on_nodata'"):
+        Rollout([Stage(0.5)], on_nodata="hold")
 
 
 @pytest.mark.parametrize(("stages", "message"), [([], "at least one"), ([Stage(0.5), Stage(0.1)], "non-decreasing")])
@@ -130,6 +180,17 @@ def test_rollback_is_legal_from_every_state(rollout: Rollout, before: Callable[[
     rollout.rollback()
     assert (rollout.status, rollout.traffic_share) == (RolloutStatus.ROLLED_BACK, 0.0)
     assert rollout.revision == revision
+
+
+def test_time_in_run_goes_on_over_stages_and_pauses(rollout: Rollout, clock: ManualClock) -> None:
+    """Seconds since the run began, whatever happened in it; a new run begins at zero."""
+    clock.advance(90)
+    rollout.promote()
+    rollout.pause()
+    clock.advance(10)
+    assert rollout.time_in_run() == 100
+    rollout.restart()
+    assert rollout.time_in_run() == 0
 
 
 def test_time_in_stage_follows_the_clock(rollout: Rollout, clock: ManualClock) -> None:

@@ -3,40 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
 
 from ..errors import require_fraction
-from ..metrics.arms import BinaryCounts, CountsBySlice, merge_counts
+from ..metrics.arms import CountsBySlice, merge_counts
 from ..metrics.evidence import Evidence
-from ..plan import FailureRate, Guardrail, Plan, Rate, SafetyMargin
-from . import wording
-from .binary import BinaryEvidence, judge
+from ..plan import (
+    Cost,
+    FailureRate,
+    FirstToken,
+    Guardrail,
+    Latency,
+    Plan,
+    Rate,
+    SafetyMargin,
+    SampleRatio,
+    Score,
+    Threshold,
+    Tokens,
+)
+from .amounts import judge_amount
+from .binary import judge_failures, judge_rate
 from .breaker import trip
+from .case import Case, Judge, Moment
+from .custom import CustomGuardrail, judge_custom
 from .finding import Finding, FindingStatus
-from .memory import AnalysisMemory, ExactTest
+from .fixed import judge_margin, judge_threshold
+from .limits import renew_limits
+from .memory import AnalysisMemory
+from .sample_ratio import judge_sample_ratio
+from .scores import judge_score
 
+_judges: Mapping[type, Judge] = {
+    Cost: judge_amount,
+    FailureRate: judge_failures,
+    FirstToken: judge_amount,
+    Latency: judge_amount,
+    Rate: judge_rate,
+    SafetyMargin: judge_margin,
+    SampleRatio: judge_sample_ratio,
+    Score: judge_score,
+    Threshold: judge_threshold,
+    Tokens: judge_amount,
+}
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What a guardrail is judged by.
+_DEFAULT_WEIGHTS = {"failures": 5.0, "latency": 4.0, "sample_ratio": 1.0}
+"""How the library's own guardrails share alpha; those that a user names share it equally."""
 
-    Attributes:
-        role: ``rollback`` or ``hold``.
-        alpha: The probability of a false alarm that it may spend in the whole run.
-        evidence: Of all workers.
-        stage_idx: The present stage, from 0.
-        memory: What the analyses before remembered; judges change it in place.
-    """
-
-    role: str
-    alpha: float
-    evidence: Evidence
-    stage_idx: int
-    memory: AnalysisMemory
-
-
-Judge = Callable[[Any, Case], Finding]
+Report = Callable[[str, Exception], None]
 
 
 def require_judged(plan: Plan) -> None:
@@ -45,11 +58,12 @@ def require_judged(plan: Plan) -> None:
     Raises:
         ValueError: There is one.
     """
-    for guardrail in (*plan.rollback_on, *plan.hold_on):
-        if type(guardrail) not in _judges:
+    for guardrail in plan.guardrails:
+        if _judge_of(guardrail) is None:
             known = ", ".join(kind.__name__ for kind in _judges)
             raise ValueError(
-                f"rollback_on and hold_on must hold guardrails of the library ({known}), got {guardrail!r}"
+                f"rollback_on and hold_on must hold guardrails of the library ({known}) or ones with a method "
+                f"judge(comparison), got {guardrail!r}"
             )
 
 
@@ -59,99 +73,66 @@ class Analysis:
     Args:
         plan: What was agreed.
         alpha: The probability, in (0, 1), that a canary as good as stable is ever rolled back in a whole run: shared
-            equally among the guardrails with error control. Signals, which only hold, get the same each.
+            among the guardrails with error control. Signals, which only hold, get an equal share each, apart.
+        report: Told of what a custom guardrail raises; None to let it through.
 
     Raises:
-        ValueError: *alpha* is not inside (0, 1), or a guardrail is of a type that cannot be judged.
+        ValueError: *alpha* is not inside (0, 1).
     """
 
-    def __init__(self, plan: Plan, alpha: float) -> None:
+    def __init__(self, plan: Plan, alpha: float, report: Report | None = None) -> None:
         if not 0.0 < require_fraction("alpha", alpha) < 1.0:
             raise ValueError(
                 f"alpha must be a number inside (0, 1), got {alpha!r}: 0.01 allows one false alarm in 100 runs"
             )
         self.plan = plan
         self.alpha = alpha
-        tested = [guardrail for guardrail in plan.rollback_on if not isinstance(guardrail, SafetyMargin)]
-        self.alpha_each = alpha / max(1, len(tested))
+        self.budget = _budget(plan, alpha)
+        self._alpha_of_signal = alpha / max(1, len(self.budget))
+        self._report = report
 
-    @property
-    def budget(self) -> dict[str, float]:
-        """The probability of a false alarm that each guardrail may spend in a whole run; fixed rules have none."""
-        return {
-            guardrail.name: self.alpha_each
-            for guardrail in self.plan.rollback_on
-            if not isinstance(guardrail, SafetyMargin)
-        }
-
-    def run(self, evidence: Evidence, stage_idx: int, memory: AnalysisMemory) -> tuple[Finding, ...]:
+    def run(self, evidence: Evidence, moment: Moment, memory: AnalysisMemory) -> tuple[Finding, ...]:
         """Return a finding for each guardrail and signal, and bring *memory* up to date."""
         findings = [
-            self._judge(guardrail, Case(role, self.alpha_each, evidence, stage_idx, memory))
+            self._judge(guardrail, self._case(guardrail, role, evidence, moment, memory))
             for role, guardrails in (("rollback", self.plan.rollback_on), ("hold", self.plan.hold_on))
             for guardrail in guardrails
         ]
+        renew_limits(self.plan, evidence, moment, memory)
         tripped = trip(_outcomes(evidence), memory.streak) if self.plan.rollback_on else None
         return (tripped, *findings) if tripped else tuple(findings)
 
+    def _case(
+        self, guardrail: Guardrail, role: str, evidence: Evidence, moment: Moment, memory: AnalysisMemory
+    ) -> Case:
+        alpha = self.budget.get(guardrail.name, self._alpha_of_signal)
+        return Case(role, alpha, self.plan, evidence, moment, memory)
+
     def _judge(self, guardrail: Guardrail, case: Case) -> Finding:
-        known = _judges.get(type(guardrail))
-        if known is None:
+        judge = _judge_of(guardrail)
+        if judge is None:
             sentence = f"{guardrail.name}: this process cannot judge a {type(guardrail).__name__}"
             return Finding(guardrail.name, case.role, FindingStatus.NO_DATA, sentence)
-        return known(guardrail, case)
+        if judge is not judge_custom or self._report is None:
+            return judge(guardrail, case)
+        try:
+            return judge(guardrail, case)
+        except Exception as error:
+            self._report(f"guardrail {guardrail.name}", error)
+            sentence = f"{guardrail.name}: its judge() raised {type(error).__name__}"
+            return Finding(guardrail.name, case.role, FindingStatus.NO_DATA, sentence)
 
 
-def _judge_failures(spec: FailureRate, case: Case) -> Finding:
-    seen = case.evidence
-    evidence = BinaryEvidence(
-        keyed=seen.outcomes(),
-        unkeyed=seen.unkeyed_outcomes(),
-        failing=seen.failing("failures"),
-        first=seen.first_outcomes,
-        watermark=seen.watermark,
-    )
-    return judge(spec.name, "failed", case.role, spec.tolerance, case.alpha, evidence, _exact(case.memory, spec.name))
+def _judge_of(guardrail: Guardrail) -> Judge | None:
+    known = _judges.get(type(guardrail))
+    return judge_custom if known is None and isinstance(guardrail, CustomGuardrail) else known
 
 
-def _judge_rate(spec: Rate, case: Case) -> Finding:
-    evidence = BinaryEvidence(keyed=_scored(case.evidence, spec.name), failing=case.evidence.failing(spec.name))
-    noun = f"scored {0 if spec.higher_is_better else 1}"
-    return judge(spec.name, noun, case.role, spec.tolerance, case.alpha, evidence, _exact(case.memory, spec.name))
-
-
-def _scored(evidence: Evidence, name: str) -> CountsBySlice:
-    """The scores; where nobody ever reports the good value (a thumbs-down button), the bad ones among all answers."""
-    scored = evidence.scored(name)
-    if not scored or any(counts.total > counts.bad for counts in scored.values()):
-        return scored
-    return {
-        key: scored.get(key, BinaryCounts()).among(answers)
-        for key, answers in {**scored, **evidence.outcomes()}.items()
-    }
-
-
-def _judge_margin(spec: SafetyMargin, case: Case) -> Finding:
-    canary = case.evidence.stage(case.stage_idx, is_canary=True)
-    stable = case.evidence.stage(case.stage_idx, is_canary=False)
-    if canary.total < spec.min_samples or not canary.total or not stable.total:
-        status = FindingStatus.NO_DATA
-    else:
-        worse = canary.success_rate < stable.success_rate - spec.margin
-        status = FindingStatus.FAIL if worse else FindingStatus.INCONCLUSIVE
-    sentence = (
-        f"{spec.name}: success {wording.percent(canary.succeeded, canary.total)} of {wording.answers(canary.total)} "
-        f"on the canary, {wording.percent(stable.succeeded, stable.total)} of {wording.answers(stable.total)} on "
-        f"stable; the fixed rule allows {100 * spec.margin:g} points less, from {spec.min_samples} answers on"
-    )
-    return Finding(spec.name, case.role, status, sentence, stable.total, stable.failed, canary.total, canary.failed)
-
-
-_judges: Mapping[type, Judge] = {FailureRate: _judge_failures, Rate: _judge_rate, SafetyMargin: _judge_margin}
-
-
-def _exact(memory: AnalysisMemory, name: str) -> ExactTest:
-    return memory.exact.setdefault(name, ExactTest())
+def _budget(plan: Plan, alpha: float) -> dict[str, float]:
+    tested = [guardrail.name for guardrail in plan.rollback_on if not isinstance(guardrail, SafetyMargin | Threshold)]
+    weights = {name: _DEFAULT_WEIGHTS.get(name, 1.0) if plan.default_guardrails else 1.0 for name in tested}
+    whole = sum(weights.values())
+    return {name: alpha * weight / whole for name, weight in weights.items()}
 
 
 def _outcomes(evidence: Evidence) -> CountsBySlice:

@@ -5,7 +5,7 @@ It has no error control. A test by users can never decide from one user, nor wit
 
 from __future__ import annotations
 
-from ..metrics.run_totals import BinaryCounts, CountsBySlice
+from ..metrics.arms import BinaryCounts, CountsBySlice
 from . import wording
 from .finding import Finding, FindingStatus
 from .memory import Streak, since

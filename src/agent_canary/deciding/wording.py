@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import math
 
+_DAY, _HOUR, _MINUTE = 86_400.0, 3_600.0, 60.0
+
 
 def percent(part: float, whole: float) -> str:
     """``3.3 %``, with enough digits to see a small one; ``–`` of nothing."""
-    if not whole:
-        return "–"
-    share = 100.0 * part / whole
-    digits = 0 if share in (0.0, 100.0) else 1 if share >= 1 else 2 if share >= 0.1 else 3
-    return f"{share:.{digits}f} %"
+    return share(part / whole) if whole else "–"
+
+
+def share(value: float) -> str:
+    """A fraction as ``3.3 %``, with enough digits to see a small one."""
+    value *= 100.0
+    size = abs(value)
+    digits = 0 if size in (0.0, 100.0) else 1 if size >= 1 else 2 if size >= 0.1 else 3
+    return f"{value:.{digits}f} %"
 
 
 def as_often(ratio: float) -> str:
     """``3.4 times as often``; ``infinitely more often`` where the other never did."""
     if math.isinf(ratio):
         return "infinitely more often"
-    return f"{ratio:.2g} times as often" if ratio < 10 else f"{ratio:,.0f} times as often"
+    return f"{times(ratio)} as often"
+
+
+def times(ratio: float) -> str:
+    """``3.4 times``."""
+    return f"{ratio:.2g} times" if ratio < 10 else f"{ratio:,.0f} times"
 
 
 def odds(log_value: float) -> str:
@@ -39,3 +50,48 @@ def answers(number: int) -> str:
 def users(number: int) -> str:
     """``1 user``, ``12 users``."""
     return f"{number:,} user" if number == 1 else f"{number:,} users"
+
+
+def rounded(number: float) -> int:
+    """Two significant digits, upwards: an estimate is no count."""
+    if number < 10.0:
+        return max(1, math.ceil(number))
+    unit = 10.0 ** (math.floor(math.log10(number)) - 1)
+    return int(math.ceil(number / unit) * unit)
+
+
+def duration(seconds: float) -> str:
+    """``40 seconds``, ``35 minutes``, ``6 hours``, ``3 days``."""
+    for size, name in ((_DAY, "days"), (_HOUR, "hours"), (_MINUTE, "minutes")):
+        if seconds >= 2.0 * size:
+            return f"{rounded(seconds / size):,} {name}"
+    return f"{rounded(seconds):,} seconds"
+
+
+def number(value: float, scale: float | None = None) -> str:
+    """A value with three significant digits; with *scale*, as many decimals as a number of that size needs."""
+    size = abs(value if scale is None else scale)
+    if size == 0.0 or not math.isfinite(size):
+        return f"{value:.3g}"
+    decimals = max(0, 2 - math.floor(math.log10(size)))
+    return f"{value:,.{min(decimals, 9)}f}"
+
+
+def signed(value: float, decimals: int) -> str:
+    """``−0.05``, ``+0.02``, with a true minus."""
+    text = f"{value:+,.{decimals}f}"
+    return text.replace("-", "−")
+
+
+def decimals_for(error: float) -> int:
+    """How many decimals a number with this error deserves: the error's first digit, or its second below 3."""
+    if error <= 0.0 or not math.isfinite(error):
+        return 2
+    first = -math.floor(math.log10(error))
+    return max(0, min(9, first + (1 if error * 10.0**first < 3.0 else 0)))
+
+
+def points(difference: float, error: float) -> str:
+    """A difference of two shares and its error as ``+3.2 ± 1.1 points``."""
+    decimals = decimals_for(100.0 * error)
+    return f"{signed(100.0 * difference, decimals)} ± {100.0 * error:.{decimals}f} points"

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
-from .arms import Arms, BinaryCounts, CountsBySlice, SliceKey
+from .arms import Arms, BinaryCounts, CountsBySlice, SliceKey, merge_counts
+from .clusters import ArmClusters, united
 from .failing_units import FailingCounts, united_counts
 from .histogram import Histogram
-from .run_totals import RunTotals
-from .totals import Totals
-from .units import FirstOutcome, Pause, first_outcomes, no_pause
+from .run_totals import MAX_SEEN, ClustersBySlice, RunTotals
+from .totals import MICRO_DOLLARS, ScoreSums, Totals
+from .units import FirstOutcome, Pause, UnitTable, first_outcomes, no_pause
 
-# What adding the counts of a slice takes, adding a histogram, and looking at a first outcome, in steps of a pause.
-_SLICE, _HISTOGRAM, _FIRST = 6, 400, 3
+# What adding the counts of a slice takes, adding a histogram or the clusters of a slice, and looking at a first outcome,
+# in steps of a pause.
+_SLICE, _HISTOGRAM, _CLUSTERS, _FIRST = 6, 400, 40, 3
+_BATCH = 256
 
 
 class StageTotals:
-    """What was assigned in one stage to one arm and counts.
+    """What was assigned to one arm and counts, in one stage or in the whole run.
 
     Args:
         parts: By worker and slice.
@@ -26,6 +31,7 @@ class StageTotals:
     def __init__(self, parts: Sequence[Totals], pause: Pause = no_pause) -> None:
         self._parts = parts
         self._pause = pause
+        self._histograms: dict[str, Histogram] = {}
         self.succeeded = sum(part.succeeded for part in parts)
         self.failed = sum(part.failed for part in parts)
 
@@ -42,18 +48,40 @@ class StageTotals:
     @property
     def p95_ms(self) -> float:
         """95th percentile of the latency in milliseconds, within 0.54 %; 0.0 when there are no requests."""
-        latency = Histogram()
-        for part in self._parts:
-            latency.merge(part.latency)
-            self._pause(_HISTOGRAM)
-        return latency.quantile(0.95)
+        return self.quantile("latency", 0.95)[1]
+
+    def quantile(self, amount: str, p: float) -> tuple[int, float]:
+        """How many answers tell of an amount, and its *p*-quantile within 0.54 %, 0.0 without any.
+
+        Args:
+            amount: ``latency`` or ``first_token`` (milliseconds), ``cost`` (US dollars), ``tokens``.
+            p: In [0, 1].
+        """
+        histogram = self._histogram(amount)
+        return histogram.count, histogram.quantile(p) / _unit(amount)
+
+    def mean(self, amount: str) -> float:
+        """The mean of an amount over the answers that tell of it; 0.0 without any."""
+        histogram = self._histogram(amount)
+        return histogram.sum / histogram.count / _unit(amount) if histogram.count else 0.0
+
+    def _histogram(self, amount: str) -> Histogram:
+        known = self._histograms.get(amount)
+        if known is None:
+            told: list[Histogram] = [found for part in self._parts if (found := getattr(part, amount)).count]
+            known = told[0] if len(told) == 1 else Histogram()
+            for histogram in told if len(told) > 1 else ():
+                known.merge(histogram)
+                self._pause(_HISTOGRAM)
+            self._histograms[amount] = known
+        return known
 
 
 class Evidence:
     """The totals of all workers of one run, read only.
 
     An analysis asks for counts of nearly everything, and for next to none of the histograms and first outcomes: what is
-    not asked for is not united, and of one worker alone nothing is copied.
+    not asked for is not united, what was is not united twice, and of one worker alone nothing is copied.
 
     Args:
         parts: What each worker has seen; those of another run are left out.
@@ -67,48 +95,142 @@ class Evidence:
     def __init__(self, parts: Iterable[RunTotals], run: int, pause: Pause = no_pause) -> None:
         self._parts = [part for part in parts if part.run == run]
         self._pause = pause
+        self._clusters: dict[str, ClustersBySlice] = {}
+        self._stages: dict[tuple[int | None, bool], StageTotals] = {}
+        self._outcomes: CountsBySlice | None = None
+        self._first: UnitTable[FirstOutcome] | None = None
         self.watermark = min((part.watermark for part in self._parts), default=float("inf"))
 
     def outcomes(self) -> CountsBySlice:
         """Failures of requests with a key, by stage and share."""
-        return self._failures(part.keyed for part in self._parts)
+        if self._outcomes is None:
+            self._outcomes = self._failures(part.keyed for part in self._parts)
+        return dict(self._outcomes)
 
     def unkeyed_outcomes(self) -> CountsBySlice:
         """Failures of requests without a key, by stage and share."""
         return self._failures(part.unkeyed for part in self._parts)
 
-    def scored(self, name: str) -> CountsBySlice:
-        """The 0/1 scores of a name whose horizon has passed, by stage and share."""
+    def unkeyed_counts(self, metric: str) -> CountsBySlice:
+        """Answers without a key above the limit of an amount, by stage and share."""
         total: CountsBySlice = {}
         for part in self._parts:
-            for key, counts in part.scored.get(name, {}).items():
-                total.setdefault(key, BinaryCounts()).merge(counts)
-                self._pause(_SLICE)
+            merge_counts(total, part.unkeyed_counts.get(metric, {}))
+            self._pause(_SLICE)
         return total
 
-    def stage(self, stage_idx: int, *, is_canary: bool) -> StageTotals:
-        """What was assigned in one stage to one arm, with and without a key."""
-        arms: list[Totals] = []
+    def unkeyed_scores(self, name: str) -> dict[SliceKey, tuple[ScoreSums, ScoreSums]]:
+        """The scores of a name without a key, of the canary and of stable, by stage and share."""
+        total: dict[SliceKey, tuple[ScoreSums, ScoreSums]] = {}
         for part in self._parts:
-            for slices in (part.keyed, part.unkeyed):
-                arms += [both.of(is_canary) for key, both in slices.items() if key.stage_idx == stage_idx]
+            for key, arms in part.unkeyed.items():
+                both = arms.canary.scores.get(name), arms.stable.scores.get(name)
+                if any(both):
+                    mine = total.setdefault(key, (ScoreSums(), ScoreSums()))
+                    for sums, news in zip(mine, both, strict=True):
+                        sums.merge(news or ScoreSums())
             self._pause(_SLICE)
-        return StageTotals(arms, self._pause)
+        return total
+
+    def clusters(self, metric: str) -> ClustersBySlice:
+        """Answers and their values by cluster, by stage and share: see :attr:`RunTotals.clusters`. Not to be changed."""
+        known = self._clusters.get(metric)
+        if known is None:
+            known = self._clusters[metric] = self._united_clusters(metric)
+        return known
+
+    def counts(self, metric: str) -> CountsBySlice:
+        """Answers and bad ones of a metric, by stage and share."""
+        return {
+            key: BinaryCounts(arms.canary.answers, int(arms.canary.total), arms.stable.answers, int(arms.stable.total))
+            for key, arms in self.clusters(metric).items()
+        }
+
+    def score(self, name: str, stage_idx: int, *, is_canary: bool) -> ScoreSums:
+        """The sums of a score that a guardrail watches, of one arm in a stage; of a 0/1 score, how often it was bad."""
+        total = ScoreSums()
+        for key, arms in self.clusters(name).items():
+            if key.stage_idx == stage_idx:
+                sums = arms.of(is_canary)
+                total.merge(ScoreSums(sums.answers, sums.total, sums.squares))
+        for key, (canary, stable) in self.unkeyed_scores(name).items():
+            if key.stage_idx == stage_idx:
+                total.merge(canary if is_canary else stable)
+        return total
+
+    def stage(self, stage_idx: int | None, *, is_canary: bool) -> StageTotals:
+        """What was assigned in one stage, or with None in the whole run, to one arm, with and without a key."""
+        known = self._stages.get((stage_idx, is_canary))
+        if known is None:
+            known = self._stages[stage_idx, is_canary] = self._stage(stage_idx, is_canary)
+        return known
+
+    def quantile(self, amount: str, p: float) -> tuple[int, float]:
+        """How many answers of stable in the run tell of an amount, and its *p*-quantile."""
+        return self.stage(None, is_canary=False).quantile(amount, p)
 
     def failing(self, name: str) -> FailingCounts:
-        """Where the units failed that had a bad outcome of *name*."""
+        """Where the units are that met a bad answer of *name*."""
         tables = [part.failing[name] for part in self._parts if name in part.failing]
         return tables[0].counts if len(tables) == 1 else united_counts(tables, self._pause)
 
+    def seen(self, name: str) -> FailingCounts:
+        """Where the units are that have a score of *name*, estimated from a small sample."""
+        tables = [part.seen[name] for part in self._parts if name in part.seen]
+        return tables[0].counts if len(tables) == 1 else united_counts(tables, self._pause, MAX_SEEN)
+
+    def users(self) -> tuple[int, int]:
+        """How many units met stable first, and how many have met the canary by now; estimated from a sample."""
+        table, on_stable, on_canary = self._first_table(), 0, 0
+        for some in self._batches(table.values()):
+            on_stable += sum(not outcome[3] for outcome in some)
+            on_canary += sum(outcome[5] for outcome in some)
+        return on_stable << table.level, on_canary << table.level
+
+    def first_seen(self) -> tuple[int, Mapping[tuple[int, float, bool], int]]:
+        """The level of the sample of units, and how many were first seen by stage, share and arm before the watermark."""
+        table, counts = self._first_table(), Counter[tuple[int, float, bool]]()
+        for some in self._batches(table.values()):
+            counts.update([outcome[1:4] for outcome in some if outcome[0] < self.watermark])
+        return table.level, counts
+
     def first_outcomes(self) -> tuple[int, Iterable[FirstOutcome]]:
         """The level of the sample of units, and each sampled unit's first outcome, also later than the watermark."""
-        if len(self._parts) == 1:
-            united = self._parts[0].first
-        else:
-            united = first_outcomes()
-            for part in self._parts:
-                united.merge(part.first, self._pause)
-        return united.level, self._paced(united.values())
+        table = self._first_table()
+        return table.level, self._paced(table.values())
+
+    def _first_table(self) -> UnitTable[FirstOutcome]:
+        if self._first is None:
+            self._first = self._parts[0].first if len(self._parts) == 1 else first_outcomes()
+            for part in self._parts if len(self._parts) > 1 else ():
+                self._first.merge(part.first, self._pause)
+        return self._first
+
+    def _batches(self, values: Iterable[FirstOutcome]) -> Iterator[list[FirstOutcome]]:
+        waiting = iter(values)
+        while some := list(islice(waiting, _BATCH)):
+            yield some
+            self._pause(_FIRST * len(some) // 4)
+
+    def _united_clusters(self, metric: str) -> ClustersBySlice:
+        found: dict[SliceKey, list[ArmClusters]] = {}
+        for part in self._parts:
+            for key, arms in part.clusters.get(metric, {}).items():
+                found.setdefault(key, []).append(arms)
+        total: ClustersBySlice = {}
+        for key, parts in found.items():
+            arms = (united([part.stable for part in parts]), united([part.canary for part in parts]))
+            total[key] = ArmClusters(*arms)
+            self._pause(_CLUSTERS * len(parts))
+        return total
+
+    def _stage(self, stage_idx: int | None, is_canary: bool) -> StageTotals:
+        arms: list[Totals] = []
+        for part in self._parts:
+            for slices in (part.keyed, part.unkeyed):
+                arms += [both.of(is_canary) for key, both in slices.items() if stage_idx in (None, key.stage_idx)]
+            self._pause(_SLICE)
+        return StageTotals(arms, self._pause)
 
     def _failures(self, by_part: Iterable[Mapping[SliceKey, Arms]]) -> CountsBySlice:
         total: CountsBySlice = {}
@@ -122,3 +244,8 @@ class Evidence:
         for value in values:
             yield value
             self._pause(_FIRST)
+
+
+def _unit(amount: str) -> float:
+    """How many of what a histogram counts are one of the amount's unit."""
+    return MICRO_DOLLARS if amount == "cost" else 1.0

@@ -9,18 +9,19 @@ otherwise the arm that reports its failures sooner would look worse although bot
 from __future__ import annotations
 
 import threading
-from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import compress, groupby
 from operator import attrgetter, not_
 from typing import Protocol
 
-from .arms import Arms, SliceKey
+from .arms import Arms, BinaryCounts, SliceKey
 from .histogram import Histogram
 from .outcome import Outcome
-from .run_totals import FirstRequest, RunTotals
-from .totals import Totals
+from .run_totals import RunTotals
+from .slices import Answer, Reported, Slice
+from .totals import MICRO_DOLLARS, Totals
+from .watch import Watch
 from .window import FAILED_ZERO, signed
 
 _FOLD_AT = 512
@@ -35,27 +36,6 @@ _SUCCEEDED, _FAILED, _CANCELLED = Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CAN
 _traffic_of = attrgetter("traffic")
 
 
-class Slice:
-    """The evidence of the assignments of one stretch of time.
-
-    Attributes:
-        key: The stage and share that all of them were decided by.
-        opened_at: When the first of them can have been assigned, wall seconds.
-        arms: Totals of both.
-        failing: Units that failed, by whether on the canary.
-        settled: Whether it counts already; what is assigned to it later is no evidence any more.
-    """
-
-    __slots__ = ("arms", "failing", "key", "opened_at", "settled")
-
-    def __init__(self, key: SliceKey, opened_at: float) -> None:
-        self.key = key
-        self.opened_at = opened_at
-        self.arms = Arms()
-        self.failing = {False: array("Q"), True: array("Q")}
-        self.settled = False
-
-
 class Decided(Protocol):
     """What the requests of a group were decided by."""
 
@@ -67,17 +47,7 @@ class Decided(Protocol):
     def slice(self) -> Slice: ...
 
 
-class Reported(Protocol):
-    """What only some requests report."""
-
-    first_token_at: float | None
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float
-    failure: str | None
-
-
-class Entry(FirstRequest, Protocol):
+class Entry(Answer, Protocol):
     """A routed request, as far as it is booked."""
 
     ended_at: float
@@ -85,11 +55,7 @@ class Entry(FirstRequest, Protocol):
     @property
     def traffic(self) -> Decided: ...
     @property
-    def unit(self) -> int | None: ...
-    @property
     def is_evidence(self) -> bool: ...
-    @property
-    def details(self) -> Reported | None: ...
 
 
 Book = Callable[[Entry, Totals, Window], None]
@@ -149,11 +115,11 @@ class Ledger:
         with self._lock:
             self._fold()
 
-    def cut(self, key: SliceKey, now: float) -> Slice:
-        """Begin a new slice at wall time *now*; return the slice for what is assigned next."""
+    def cut(self, key: SliceKey, now: float, watches: tuple[Watch, ...] = ()) -> Slice:
+        """Begin a new slice at wall time *now* that watches amounts; return the slice for what is assigned next."""
         with self._lock:
             if key != self.current.key or len(self._unsettled) < _MAX_OPEN_SLICES:
-                self.current = Slice(key, now)
+                self.current = Slice(key, now, watches)
                 self._unsettled.append(self.current)
             return self.current
 
@@ -163,7 +129,7 @@ class Ledger:
             self._fold()
             waited_for = {id(entry.traffic.slice) for entry in self._open if entry.is_evidence}
             while self._unsettled[0] is not self.current and id(self._unsettled[0]) not in waited_for:
-                self._settle(self._unsettled.popleft())
+                self._unsettled.popleft().settle_into(self.totals)
             self.totals.watermark = self._unsettled[0].opened_at
 
     def snapshot(self) -> RunTotals:
@@ -176,18 +142,16 @@ class Ledger:
         with self._lock:
             change(self.totals)
 
-    def add_unkeyed(self, key: SliceKey, is_canary: bool, totals: Totals) -> None:
-        """Add what was recorded without a key; it has no open time and counts at once."""
+    def add_unkeyed(self, is_canary: bool, totals: Totals) -> None:
+        """Add what was recorded without a key, to the slice in force; it has no open time and counts at once."""
         with self._lock:
+            key = self.current.key
             self.totals.unkeyed.setdefault(key, Arms()).of(is_canary).merge(totals)
-
-    def _settle(self, finished: Slice) -> None:
-        finished.settled = True
-        if finished.arms.is_empty:
-            return
-        self.totals.keyed.setdefault(finished.key, Arms()).merge(finished.arms)
-        for is_canary, units in finished.failing.items():
-            self.totals.add_failing("failures", finished.key.share, ((unit, is_canary) for unit in units))
+            for watch in self.current.watches:
+                if watch.amount == "latency":
+                    above = totals.latency.count_above(watch.limit_of(is_canary))
+                    slices = self.totals.unkeyed_counts.setdefault(watch.metric, {})
+                    slices.setdefault(key, BinaryCounts()).add(is_canary, totals.latency.count, above)
 
     def _fold(self) -> None:
         entries = self._open + self._arrivals[:]
@@ -216,13 +180,15 @@ class Ledger:
         totals = _totals_of(arm, latencies, len(failed))
         self._note_failures(failed, is_canary)
         self._book(arm[0], totals, _signed(finished, latencies) if failed else latencies)
-        self._add_evidence(arm, finished, failed, totals)
+        self._add_evidence(arm, finished, failed, latencies, totals)
 
-    def _add_evidence(self, arm: list[Entry], finished: list[Entry], failed: list[Entry], totals: Totals) -> None:
+    def _add_evidence(
+        self, arm: list[Entry], finished: list[Entry], failed: list[Entry], latencies: list[float], totals: Totals
+    ) -> None:
         others = [entry for entry in arm if not entry.is_evidence]
-        self.without_key += sum(1 for entry in others if entry.unit is None)
-        slice_ = arm[0].traffic.slice
-        if slice_.settled:
+        self.without_key += sum(1 for entry in others if entry.digest is None)
+        traffic = arm[0].traffic
+        if traffic.slice.settled:
             return
         if others:
             arm = [entry for entry in arm if entry.is_evidence]
@@ -233,9 +199,7 @@ class Ledger:
             if not arm:
                 return
         is_canary = arm[0].is_canary
-        slice_.arms.of(is_canary).merge(totals)
-        slice_.failing[is_canary].extend([entry.unit for entry in failed if entry.unit is not None])
-        self.totals.add_first_outcomes(finished, arm[0].traffic.wall_offset)
+        traffic.slice.count(finished, is_canary, latencies, failed, totals, self.totals, traffic.wall_offset)
 
     def _time_out(self, still_open: list[Entry]) -> list[Entry]:
         oldest = self._monotonic() - self._horizon
@@ -247,11 +211,10 @@ class Ledger:
             totals = Totals(failed=1, timed_out=1, latency=Histogram([latency_ms]))
             self._book(entry, totals, [FAILED_ZERO - latency_ms])
             self._note_failures([entry], entry.is_canary)
-            slice_ = entry.traffic.slice
-            if entry.is_evidence and entry.unit is not None and not slice_.settled:
-                slice_.arms.of(entry.is_canary).merge(totals)
-                slice_.failing[entry.is_canary].append(entry.unit)
-                self.totals.add_first_outcomes([entry], entry.traffic.wall_offset)
+            traffic = entry.traffic
+            if entry.is_evidence and not traffic.slice.settled:
+                late, offset = [entry], traffic.wall_offset
+                traffic.slice.count(late, entry.is_canary, [latency_ms], late, totals, self.totals, offset)
         return [entry for entry in still_open if entry.started_at >= oldest] if expired else still_open
 
     def _note_failures(self, failed: Sequence[Entry], is_canary: bool) -> None:
@@ -291,11 +254,16 @@ def _totals_of(arm: Sequence[Entry], latencies: list[float], failed: int) -> Tot
 
 
 def _add_reports(totals: Totals, reports: Iterable[tuple[float, Reported]]) -> None:
-    first_tokens: list[float] = []
+    first_tokens, costs, tokens = list[float](), list[float](), list[float]()
     for started_at, details in reports:
         totals.input_tokens += details.input_tokens
         totals.output_tokens += details.output_tokens
         totals.cost_usd += details.cost_usd
         if details.first_token_at is not None:
             first_tokens.append(max(0.0, (details.first_token_at - started_at) * 1000.0))
-    totals.first_token.record_many(first_tokens)
+        if details.cost_usd:
+            costs.append(details.cost_usd * MICRO_DOLLARS)
+        if used := details.input_tokens + details.output_tokens:
+            tokens.append(float(used))
+    for histogram, values in ((totals.first_token, first_tokens), (totals.cost, costs), (totals.tokens, tokens)):
+        histogram.record_many(values)

@@ -9,25 +9,29 @@ from typing import Any, Protocol, TypeVar
 
 from ..errors import require_count, require_non_negative
 from .arms import Arms, BinaryCounts, CountsBySlice, SliceKey, merge_arms, merge_counts
+from .clusters import ArmClusters
 from .failing_units import FailingUnits
 from .outcome import Outcome
 from .reading import list_of, object_of, part_of, row_of
 from .unit_json import failing_from_json, failing_to_json, first_from_json, first_to_json
-from .units import FirstOutcome, UnitTable, first_outcomes, units_of
+from .units import FirstOutcome, UnitTable, first_outcomes
 
 S = TypeVar("S")
 
-__all__ = ["Arms", "BinaryCounts", "CountsBySlice", "FirstRequest", "RunTotals", "SliceKey"]
+__all__ = ["Arms", "BinaryCounts", "ClustersBySlice", "CountsBySlice", "FirstRequest", "RunTotals", "SliceKey"]
 
-FORMAT = 1
+ClustersBySlice = dict[SliceKey, ArmClusters]
+
+MAX_SEEN = 512
+"""The most units that are sampled to estimate how many have a score: within 4 % or so."""
+
+FORMAT = 2
 """The format of :meth:`RunTotals.to_json`: another one is refused, since workers of two releases share a store."""
 
 
 class FirstRequest(Protocol):
     """What a request tells of its unit's first outcome."""
 
-    @property
-    def digest(self) -> bytes | None: ...
     @property
     def started_at(self) -> float: ...
     @property
@@ -49,8 +53,12 @@ class RunTotals:
         watermark: Wall seconds before which no assignment of this worker is open any more.
         keyed: The settled slices of requests with a sticky key, by stage and share.
         unkeyed: What was recorded without a key, by stage and share.
-        scored: 0/1 scores by name whose horizon has passed.
-        failing: Which units failed, where and at what share: ``failures``, and 0/1 scores by name.
+        unkeyed_counts: Of what was recorded without a key, the answers above a limit, by metric.
+        clusters: Answers and their values by metric: ``failures``, scores whose horizon has passed, amounts above a
+            limit.
+        failing: Which units met a bad answer, where and at what share: ``failures``, 0/1 scores, and, of amounts above
+            a limit, the units whose first answer was.
+        seen: Which units have a score of a name, a small sample.
         first: Each unit's first outcome, also later than the watermark.
     """
 
@@ -58,8 +66,10 @@ class RunTotals:
     watermark: float = 0.0
     keyed: dict[SliceKey, Arms] = field(default_factory=dict[SliceKey, Arms])
     unkeyed: dict[SliceKey, Arms] = field(default_factory=dict[SliceKey, Arms])
-    scored: dict[str, CountsBySlice] = field(default_factory=dict[str, CountsBySlice])
+    unkeyed_counts: dict[str, CountsBySlice] = field(default_factory=dict[str, CountsBySlice])
+    clusters: dict[str, ClustersBySlice] = field(default_factory=dict[str, ClustersBySlice])
     failing: dict[str, FailingUnits] = field(default_factory=dict[str, FailingUnits])
+    seen: dict[str, FailingUnits] = field(default_factory=dict[str, FailingUnits])
     first: UnitTable[FirstOutcome] = field(default_factory=first_outcomes)
 
     def add_failing(self, name: str, share: float, units: Iterable[tuple[int, bool]]) -> None:
@@ -68,38 +78,61 @@ class RunTotals:
         for unit, is_canary in units:
             table.put(unit, (0.0, share) if is_canary else (share, None))
 
-    def add_first_outcomes(self, requests: Sequence[FirstRequest], wall_offset: float) -> None:
+    def add_seen(self, name: str, share: float, units: Iterable[tuple[int, bool]]) -> None:
+        """Note (unit, on the canary) pairs that have a score of *name* at *share*."""
+        table = self.seen.setdefault(name, FailingUnits(MAX_SEEN))
+        for unit, is_canary in units:
+            table.put(unit, (0.0, share) if is_canary else (share, None))
+
+    def clusters_of(self, metric: str, key: SliceKey) -> ArmClusters:
+        """The sums of a metric in a slice, to add to."""
+        return self.clusters.setdefault(metric, {}).setdefault(key, ArmClusters())
+
+    def add_first_outcomes(
+        self, requests: Sequence[FirstRequest], units: Sequence[int], wall_offset: float
+    ) -> list[int]:
         """Note requests of which some may be their unit's first; one without an outcome has timed out.
 
         Args:
-            requests: Those without a key tell nothing.
+            requests: Those with a key.
+            units: Their units.
             wall_offset: Wall time minus the monotonic time of their beginnings, seconds.
+
+        Returns:
+            Which of them, by index, are the first of a unit that the sample had room for.
         """
-        # These lines run for every request: units from digests in bulk, and nothing else of what is known already.
-        digests = [digest for request in requests if (digest := request.digest) is not None]
-        if len(digests) < len(requests):
-            requests = [request for request in requests if request.digest is not None]
-        first = self.first
+        # These lines run for every request: nothing else of what is known already.
+        first, news = self.first, list[int]()
         limit, known_of = first.limit, first.live.get
-        for unit, request in zip(units_of(digests), requests, strict=True):
+        for index, (unit, request) in enumerate(zip(units, requests, strict=True)):
             if unit >= limit:
                 continue
             known = known_of(unit)
+            is_canary = request.is_canary
             assigned_at = request.started_at + wall_offset
-            if known is None or assigned_at < known[0]:
-                failed = request.outcome is None or request.outcome is Outcome.FAILED
-                first.put(unit, (assigned_at, request.stage_idx, request.traffic_share, request.is_canary, failed))
-                limit, known_of = first.limit, first.live.get
+            if known is None:
+                news.append(index)
+            elif assigned_at >= known[0] and (known[5] or not is_canary):
+                continue
+            failed = request.outcome is None or request.outcome is Outcome.FAILED
+            first.put(unit, (assigned_at, request.stage_idx, request.traffic_share, is_canary, failed, is_canary))
+            limit, known_of = first.limit, first.live.get
+        return news
 
     def merge(self, other: RunTotals) -> None:
         """Add another worker's; the watermark is the earlier one."""
         self.watermark = min(self.watermark, other.watermark)
         merge_arms(self.keyed, other.keyed)
         merge_arms(self.unkeyed, other.unkeyed)
-        for name, slices in other.scored.items():
-            merge_counts(self.scored.setdefault(name, {}), slices)
+        for name, counts in other.unkeyed_counts.items():
+            merge_counts(self.unkeyed_counts.setdefault(name, {}), counts)
+        for name, slices in other.clusters.items():
+            for key, arms in slices.items():
+                self.clusters_of(name, key).merge(arms)
         for name, table in other.failing.items():
             self.failing.setdefault(name, FailingUnits()).merge(table)
+        for name, table in other.seen.items():
+            self.seen.setdefault(name, FailingUnits(MAX_SEEN)).merge(table)
         self.first.merge(other.first)
 
     def copy(self) -> RunTotals:
@@ -107,11 +140,15 @@ class RunTotals:
         twin = RunTotals(self.run, self.watermark)
         twin.keyed = {key: arms.copy() for key, arms in self.keyed.items()}
         twin.unkeyed = {key: arms.copy() for key, arms in self.unkeyed.items()}
-        twin.scored = {
+        twin.unkeyed_counts = {
             name: {key: counts.plus(BinaryCounts()) for key, counts in slices.items()}
-            for name, slices in self.scored.items()
+            for name, slices in self.unkeyed_counts.items()
+        }
+        twin.clusters = {
+            name: {key: arms.copy() for key, arms in slices.items()} for name, slices in self.clusters.items()
         }
         twin.failing = {name: table.copy() for name, table in self.failing.items()}
+        twin.seen = {name: table.copy() for name, table in self.seen.items()}
         twin.first = self.first.copy()
         return twin
 
@@ -123,11 +160,16 @@ class RunTotals:
             "watermark": None if self.watermark == math.inf else self.watermark,
             "keyed": [[*key, arms.to_json()] for key, arms in self.keyed.items()],
             "unkeyed": [[*key, arms.to_json()] for key, arms in self.unkeyed.items()],
-            "scored": {
+            "unkeyed_counts": {
                 name: [[*key, counts.to_json()] for key, counts in slices.items()]
-                for name, slices in self.scored.items()
+                for name, slices in self.unkeyed_counts.items()
+            },
+            "clusters": {
+                name: [[*key, arms.to_json()] for key, arms in slices.items()]
+                for name, slices in self.clusters.items()
             },
             "failing": {name: failing_to_json(table) for name, table in self.failing.items()},
+            "seen": {name: failing_to_json(table) for name, table in self.seen.items()},
             "first": first_to_json(self.first),
         }
 
@@ -148,10 +190,14 @@ class RunTotals:
             unkeyed=_slices("unkeyed", part_of(data, "unkeyed"), Arms.from_json),
             first=first_from_json(part_of(data, "first")),
         )
-        for name, slices in object_of("scored", part_of(data, "scored")).items():
-            totals.scored[name] = _slices(name, slices, BinaryCounts.from_json)
+        for name, slices in object_of("unkeyed_counts", part_of(data, "unkeyed_counts")).items():
+            totals.unkeyed_counts[name] = _slices(name, slices, BinaryCounts.from_json)
+        for name, slices in object_of("clusters", part_of(data, "clusters")).items():
+            totals.clusters[name] = _slices(name, slices, ArmClusters.from_json)
         for name, table in object_of("failing", part_of(data, "failing")).items():
             totals.failing[name] = failing_from_json(table)
+        for name, table in object_of("seen", part_of(data, "seen")).items():
+            totals.seen[name] = failing_from_json(table, MAX_SEEN)
         return totals
 
 

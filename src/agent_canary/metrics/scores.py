@@ -1,4 +1,4 @@
-"""0/1 scores as evidence: booked to the assignment they judge, judged when their horizon has passed."""
+"""Scores as evidence: booked to the assignment they judge, judged when their horizon has passed."""
 
 from __future__ import annotations
 
@@ -8,39 +8,58 @@ from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .arms import BinaryCounts, SliceKey, merge_counts
+from .arms import SliceKey
+from .clusters import ArmClusters
 from .run_totals import RunTotals
 from .units import limit_of
 
-_BIN_SECONDS = 1.0
+_SHORTEST_BIN_SECONDS = 1.0
+_BINS_PER_HORIZON = 16
 _REMEMBERED = 4096
+_ONE, _ZERO = (1.0, 1.0), (1.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreRule:
-    """How a 0/1 score is evidence.
+    """How a score is evidence.
 
     Attributes:
-        bad: The bad value, 0.0 or 1.0.
+        bad: The bad value of a 0/1 score, 0.0 or 1.0; None for a real-valued score.
         horizon: Seconds after the assignment within which a score counts; a later one is shown, and no evidence.
+        bounds: The lowest and the highest value there can be; None when they are not known.
     """
 
-    bad: float
+    bad: float | None
     horizon: float
+    bounds: tuple[float, float] | None = None
+
+    @property
+    def bin_seconds(self) -> float:
+        """How long assignments are collected before their scores are judged together: memory stays bounded."""
+        return max(_SHORTEST_BIN_SECONDS, self.horizon / _BINS_PER_HORIZON)
+
+    def refusal(self, value: float) -> str | None:
+        """Say why *value* cannot be one of this score; None when it can."""
+        if self.bad is not None and value not in (0.0, 1.0):
+            return "is watched as a rate: its values must be 0 or 1"
+        if self.bounds is not None and not self.bounds[0] <= value <= self.bounds[1]:
+            return f"is watched with bounds: its values must be in [{self.bounds[0]:g}, {self.bounds[1]:g}]"
+        return None
 
 
 class _Cell:
-    """The scores of one name, second of assignment and slice; of the bad ones, the units that may be in the sample."""
+    """The scores of one name, time of assignment and slice, and the units that may be in a sample."""
 
-    __slots__ = ("bad", "counts")
+    __slots__ = ("bad", "clusters", "seen")
 
     def __init__(self) -> None:
-        self.counts = BinaryCounts()
+        self.clusters = ArmClusters()
         self.bad: dict[bool, array[int]] = {}
+        self.seen: dict[bool, array[int]] = {}
 
 
 class ScoreBook:
-    """Collects 0/1 scores by the second of their assignment until their horizon has passed.
+    """Collects scores by the time of their assignment until their horizon has passed.
 
     Both arms wait alike: were scores judged as they come, the arm whose scores come sooner would look worse.
 
@@ -52,6 +71,7 @@ class ScoreBook:
         self.rules = dict(rules)
         self._cells: dict[tuple[str, int, SliceKey], _Cell] = {}
         self._limits = dict.fromkeys(self.rules, limit_of(0))
+        self._seen_limits = dict.fromkeys(self.rules, limit_of(0))
         self._settled_before = dict.fromkeys(self.rules, -math.inf)
         self._recent: set[int] = set()
         self._older: set[int] = set()
@@ -68,38 +88,60 @@ class ScoreBook:
                 self._older, self._recent = self._recent, set()
             return True
 
-    def put(self, name: str, value: float, key: SliceKey, unit: int, assigned_at: float, is_canary: bool) -> bool:
-        """Book a score of 0 or 1; return False when it is no evidence: no such rule, or its time is over."""
+    def put(
+        self,
+        name: str,
+        value: float,
+        key: SliceKey,
+        unit: int,
+        cluster: int,
+        assigned_at: float,
+        is_canary: bool,
+        covariate: float | None = None,
+    ) -> bool:
+        """Book a score that its rule does not refuse; return False when it is no evidence: no rule, or too late."""
         rule = self.rules.get(name)
-        number = math.floor(assigned_at / _BIN_SECONDS)
+        if rule is None:
+            return False
+        number = math.floor(assigned_at / rule.bin_seconds)
         with self._lock:
-            if rule is None or number * _BIN_SECONDS <= self._settled_before[name]:
+            if number * rule.bin_seconds <= self._settled_before[name]:
                 return False
             cell = self._cells.get((name, number, key))
             if cell is None:
                 cell = self._cells[name, number, key] = _Cell()
-            is_bad = value == rule.bad
-            cell.counts.add(is_canary, 1, int(is_bad))
-            # A unit that the sample has no room for by now will never be in it: its limit only falls.
-            if is_bad and unit < self._limits[name]:
-                cell.bad.setdefault(is_canary, array("Q")).append(unit)
+            arm = cell.clusters.of(is_canary)
+            if rule.bad is None:
+                arm.add_value(cluster, value, covariate)
+            else:
+                is_bad = value == rule.bad
+                arm.add_row(cluster, _ONE if is_bad else _ZERO)
+                # A unit that the sample has no room for by now will never be in it: its limit only falls.
+                if is_bad and unit < self._limits[name]:
+                    cell.bad.setdefault(is_canary, array("Q")).append(unit)
+            if unit < self._seen_limits[name]:
+                cell.seen.setdefault(is_canary, array("Q")).append(unit)
             return True
 
     def settle(self, now: float, totals: RunTotals) -> None:
         """Move what has been waiting until its horizon at wall time *now* into *totals*, always the same ones."""
         with self._lock:
             for name, rule in self.rules.items():
-                self._settled_before[name] = max(self._settled_before[name], now - rule.horizon - _BIN_SECONDS)
+                over = now - rule.horizon - rule.bin_seconds
+                self._settled_before[name] = max(self._settled_before[name], over)
             due = [
                 (name, number, key)
                 for name, number, key in self._cells
-                if (number + 1) * _BIN_SECONDS <= now - self.rules[name].horizon
+                if (number + 1) * self.rules[name].bin_seconds <= now - self.rules[name].horizon
             ]
             for name, number, key in due:
                 self._move(name, key, self._cells.pop((name, number, key)), totals)
 
     def _move(self, name: str, key: SliceKey, cell: _Cell, totals: RunTotals) -> None:
-        merge_counts(totals.scored.setdefault(name, {}), {key: cell.counts})
+        totals.clusters_of(name, key).merge(cell.clusters)
         for is_canary, units in cell.bad.items():
-            totals.add_failing(name, key.share, ((unit, is_canary) for unit in units))
+            totals.add_failing(name, key.share, ((unit, is_canary) for unit in set(units)))
             self._limits[name] = totals.failing[name].limit
+        for is_canary, units in cell.seen.items():
+            totals.add_seen(name, key.share, ((unit, is_canary) for unit in set(units)))
+            self._seen_limits[name] = totals.seen[name].limit

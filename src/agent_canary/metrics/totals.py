@@ -17,6 +17,10 @@ LARGEST_SCORE = 1e100
 """Largest magnitude of a score: the sum of squares stays finite whatever the number of scores."""
 
 
+MICRO_DOLLARS = 1e6
+"""Of one dollar: a histogram's smallest value would be too large for the cost of a short answer."""
+
+
 @dataclass(slots=True)
 class ScoreSums:
     """Number, sum and sum of squares of the values of one score."""
@@ -79,6 +83,8 @@ class Totals:
         timed_out: Requests that counted as failed because they were still open after their time.
         latency: Milliseconds from assignment to end, of succeeded and failed requests.
         first_token: Milliseconds from assignment to the first token or byte.
+        cost: Millionths of a US dollar, of requests that reported a cost.
+        tokens: Tokens read and written, of requests that reported them.
         scores: Sums by name of score.
         input_tokens: Tokens read by models.
         output_tokens: Tokens written by models.
@@ -91,6 +97,8 @@ class Totals:
     timed_out: int = 0
     latency: Histogram = field(default_factory=Histogram)
     first_token: Histogram = field(default_factory=Histogram)
+    cost: Histogram = field(default_factory=Histogram)
+    tokens: Histogram = field(default_factory=Histogram)
     scores: dict[str, ScoreSums] = field(default_factory=dict[str, ScoreSums])
     input_tokens: int = 0
     output_tokens: int = 0
@@ -130,6 +138,8 @@ class Totals:
         self.timed_out += other.timed_out
         self.latency.merge(other.latency)
         self.first_token.merge(other.first_token)
+        self.cost.merge(other.cost)
+        self.tokens.merge(other.tokens)
         for name, sums in other.scores.items():
             self.scores.setdefault(name, ScoreSums()).merge(sums)
         self.input_tokens += other.input_tokens
@@ -147,6 +157,8 @@ class Totals:
             setattr(rest, name, _difference(name, getattr(self, name), getattr(earlier, name)))
         rest.latency.subtract(earlier.latency)
         rest.first_token.subtract(earlier.first_token)
+        rest.cost.subtract(earlier.cost)
+        rest.tokens.subtract(earlier.tokens)
         rest.cost_usd = max(0.0, self.cost_usd - earlier.cost_usd)
         for name, sums in earlier.scores.items():
             _difference(f"score {name!r}", rest.scores.get(name, ScoreSums()).count, sums.count)
@@ -157,9 +169,17 @@ class Totals:
 
     def copy(self) -> Totals:
         """Return independent totals with the same contents."""
-        twin = Totals()
-        twin.merge(self)
-        return twin
+        return Totals(
+            *(getattr(self, name) for name in ("succeeded", "failed", "cancelled", "timed_out")),
+            latency=self.latency.copy(),
+            first_token=self.first_token.copy(),
+            cost=self.cost.copy(),
+            tokens=self.tokens.copy(),
+            scores={name: ScoreSums(sums.count, sums.total, sums.squares) for name, sums in self.scores.items()},
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            cost_usd=self.cost_usd,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the contents as an object that :func:`json.dumps` accepts."""
@@ -168,6 +188,8 @@ class Totals:
             "cost_usd": self.cost_usd,
             "latency": self.latency.to_json(),
             "first_token": self.first_token.to_json(),
+            "cost": self.cost.to_json(),
+            "tokens": self.tokens.to_json(),
             "scores": {name: [sums.count, sums.total, sums.squares] for name, sums in self.scores.items()},
         }
 
@@ -184,6 +206,8 @@ class Totals:
         totals.cost_usd = require_non_negative("totals cost_usd", part_of(data, "cost_usd"))
         totals.latency = Histogram.from_json(part_of(data, "latency"))
         totals.first_token = Histogram.from_json(part_of(data, "first_token"))
+        totals.cost = Histogram.from_json(part_of(data, "cost"))
+        totals.tokens = Histogram.from_json(part_of(data, "tokens"))
         for name, sums in object_of("totals scores", part_of(data, "scores")).items():
             totals.scores[name] = _sums_from_json(name, sums)
         return totals

@@ -10,9 +10,9 @@ from ..errors import require_count, require_fraction
 from .columns import seconds_from_text, seconds_to_text, units_from_text, units_to_text
 from .failing_units import FailingUnits, Shares
 from .reading import list_of, part_of, row_of
-from .units import FirstOutcome, UnitTable, first_outcomes
+from .units import MAX_UNITS, FirstOutcome, UnitTable, first_outcomes
 
-_FIRST = ("stage", "share", "on_canary", "failed", "units", "times")
+_FIRST = ("stage", "share", "on_canary", "failed", "met_canary", "units", "times")
 
 
 def failing_to_json(table: FailingUnits) -> dict[str, Any]:
@@ -21,8 +21,8 @@ def failing_to_json(table: FailingUnits) -> dict[str, Any]:
     return {"level": table.level, "groups": [[lo, hi, units_to_text(units)] for (lo, hi), units in groups]}
 
 
-def failing_from_json(data: object) -> FailingUnits:
-    """Return the table that :func:`failing_to_json` described.
+def failing_from_json(data: object, max_units: int = MAX_UNITS) -> FailingUnits:
+    """Return the table that :func:`failing_to_json` described, of at most *max_units*.
 
     Raises:
         ValueError: A part is missing or not what it writes.
@@ -32,16 +32,16 @@ def failing_from_json(data: object) -> FailingUnits:
         lo, hi, text = row_of("a group of failing units", ("lo", "hi", "units"), group)
         shares = (require_fraction("lo", lo), None if hi is None else _positive_fraction("hi", hi))
         groups.setdefault(shares, []).extend(units_from_text("units of a group", text))
-    table = FailingUnits()
+    table = FailingUnits(max_units)
     table.restore(require_count("level", part_of(data, "level")), groups)
     return table
 
 
 def first_to_json(table: UnitTable[FirstOutcome]) -> dict[str, Any]:
-    """Return the level, and ``[stage, share, on_canary, failed, units, times]`` for each such outcome."""
-    groups: dict[tuple[int, float, bool, bool], tuple[list[int], list[float]]] = {}
+    """Return the level, and ``[stage, share, on_canary, failed, met_canary, units, times]`` for each such outcome."""
+    groups: dict[tuple[int, float, bool, bool, bool], tuple[list[int], list[float]]] = {}
     for unit, (assigned_at, *outcome) in sorted(table.items()):
-        units, times = groups.setdefault(cast("tuple[int, float, bool, bool]", tuple(outcome)), ([], []))
+        units, times = groups.setdefault(cast("tuple[int, float, bool, bool, bool]", tuple(outcome)), ([], []))
         units.append(unit)
         times.append(assigned_at)
     return {
@@ -59,7 +59,7 @@ def first_from_json(data: object) -> UnitTable[FirstOutcome]:
     values: dict[int, FirstOutcome] = {}
     count = 0
     for group in list_of("groups of first outcomes", part_of(data, "groups")):
-        stage_idx, share, on_canary, failed, text, times_text = row_of("a group of first outcomes", _FIRST, group)
+        stage_idx, share, on_canary, failed, met_canary, text, times_text = row_of("a group of first outcomes", _FIRST, group)
         units = units_from_text("units of a group", text)
         times = _finite(seconds_from_text("times of a group", times_text))
         key = (
@@ -67,6 +67,7 @@ def first_from_json(data: object) -> UnitTable[FirstOutcome]:
             require_fraction("share", share),
             _flag("on_canary", on_canary),
             _flag("failed", failed),
+            _flag("met_canary", met_canary),
         )
         if len(units) != len(times):
             raise ValueError(f"a group must have as many units as times, got {len(units)} and {len(times)}")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from abc import ABC, abstractmethod
-from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -26,14 +24,6 @@ def no_pause(_: int) -> None:
 def limit_of(level: int) -> int:
     """The limit of a sample that was halved so often."""
     return 1 << (UNIT_BITS - level)
-
-
-def units_of(digests: Sequence[bytes]) -> Sequence[int]:
-    """The units of keys: the last eight of the sixteen bytes of each digest, big-endian."""
-    words = array("Q", b"".join(digests))
-    if sys.byteorder == "little":
-        words.byteswap()
-    return words[1::2]
 
 
 class Sample(ABC):
@@ -183,13 +173,15 @@ class UnitTable(Sample, Generic[V]):
         self._values = {unit: value for unit, value in self._values.items() if unit < limit}
 
 
-FirstOutcome = tuple[float, int, float, bool, bool]
-"""(assigned at, wall seconds; stage index; traffic share; on the canary; failed) of a unit's first request."""
+FirstOutcome = tuple[float, int, float, bool, bool, bool]
+"""(assigned at, wall seconds; stage index; traffic share; on the canary; failed) of a unit's first request, and whether
+the unit has met the canary by now."""
 
 
 def earlier(one: FirstOutcome, other: FirstOutcome) -> FirstOutcome:
-    """The first of two first outcomes."""
-    return min(one, other)
+    """The first of two first outcomes, of a unit that has met the canary if either says so."""
+    first = min(one, other)
+    return first if first[5] or not (one[5] or other[5]) else (*first[:5], True)
 
 
 def first_outcomes() -> UnitTable[FirstOutcome]:

@@ -64,7 +64,7 @@ class VersionMetrics:
         self._room = repeat(None, FOLD_AT)
         self._stamped: list[tuple[float, float]] = []
         self._absorbed: list[tuple[Totals, Sequence[float], float]] = []
-        self._scored: list[tuple[str, float]] = []
+        self._scored: list[tuple[str, float, bool]] = []
         self._score_names: set[str] = set()
         self._recorded = Totals()
         self._others = Totals()
@@ -110,11 +110,22 @@ class VersionMetrics:
             ValueError: An empty name, a value that is no finite number, or one name more than
                 :data:`~agent_canary.metrics.totals.MAX_SCORE_NAMES`.
         """
+        self._score(name, value, recorded=False)
+
+    def record_score(self, name: str, value: float) -> None:
+        """Add one value of a score of an answer that came by :meth:`record`.
+
+        Raises:
+            ValueError: As :meth:`score`.
+        """
+        self._score(name, value, recorded=True)
+
+    def _score(self, name: str, value: float, *, recorded: bool) -> None:
         number = checked_score(name, value)
         if name not in self._score_names and len(self._score_names) >= MAX_SCORE_NAMES:
             raise ValueError(f"name must be one of at most {MAX_SCORE_NAMES} names of scores, got one more: {name!r}")
         self._score_names.add(name)
-        self._scored.append((name, number))
+        self._scored.append((name, number, recorded))
         if len(self._scored) >= FOLD_AT:
             self._fold_unless_busy(len(self._scored))
 
@@ -168,7 +179,7 @@ class VersionMetrics:
 
     @property
     def recorded(self) -> Totals:
-        """A copy of what came by :meth:`record`."""
+        """A copy of what came by :meth:`record` and :meth:`record_score`."""
         with self._folded():
             return self._recorded.copy()
 
@@ -276,8 +287,9 @@ class VersionMetrics:
                 self._window.extend(outcomes)
             else:
                 self._window.extend_stamped(outcomes, repeat(now, len(outcomes)))
-        for name, value in _take(self._scored):
-            self._others.scores.setdefault(name, ScoreSums()).add(value)
+        for name, value, recorded in _take(self._scored):
+            totals = self._recorded if recorded else self._others
+            totals.scores.setdefault(name, ScoreSums()).add(value)
 
     def _count(self, outcomes: list[float]) -> None:
         failed = [FAILED_ZERO - outcome for outcome in outcomes if outcome < 0.0]

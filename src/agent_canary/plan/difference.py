@@ -7,6 +7,9 @@ from typing import Any
 
 from .canonical import canonical_json, normalised
 
+_DURATIONS = frozenset({"horizon", "patience", "score_patience", "warm_up"})
+"""Parameters in seconds whose names do not say so."""
+
 _ROLES = {"rollback_on": "rolls back", "hold_on": "only holds"}
 
 
@@ -69,4 +72,7 @@ def _values(where: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> I
 
 
 def _shown(values: Mapping[str, Any], key: str) -> str:
-    return repr(values[key]) if key in values else "absent"
+    if key not in values:
+        return "absent"
+    unit = " s" if key in _DURATIONS and isinstance(values[key], int | float) else ""
+    return f"{values[key]!r}{unit}"

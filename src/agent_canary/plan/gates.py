@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Protocol
 
 from .stage import Stage
@@ -45,3 +47,29 @@ def unmet_gates(stage: Stage, seconds_in_stage: float, metrics: StageMetrics) ->
     if stage.max_p95_ms is not None and not metrics.p95_ms <= stage.max_p95_ms:
         unmet.append(f"canary p95 is {metrics.p95_ms:,.0f} ms, the stage allows {stage.max_p95_ms:,.0f} ms")
     return tuple(unmet)
+
+
+def unmet_scores(stage: Stage, seconds_in_stage: float, answers: int, scored: Mapping[str, int]) -> tuple[str, ...]:
+    """Return a sentence for each score that *stage* still waits for; empty when it waits for none.
+
+    Args:
+        stage: The stage to leave.
+        seconds_in_stage: How long it has lasted, seconds.
+        answers: Canary answers of this stage.
+        scored: How many of them have the score of each name.
+    """
+    left = stage.min_duration_seconds + stage.score_patience - seconds_in_stage
+    if left <= 0.0:
+        return ()
+    needed = _share_of(answers, stage.min_scored)
+    return tuple(
+        f"{name}: {count:,} of {answers:,} canary answers have a score, the stage waits for {needed:,}, for "
+        f"{left:,.0f} s more at most"
+        for name, count in sorted(scored.items())
+        if count < needed
+    )
+
+
+def _share_of(answers: int, share: float) -> int:
+    # 0.07 * 100 is more than 7 in floats.
+    return math.ceil(round(share * answers, 6))

@@ -7,9 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .amounts import Cost, FirstToken, Latency, Tokens
 from .canonical import canonical_json
-from .guardrail import FailureRate, Guardrail, Rate, SafetyMargin
+from .fixed_rules import SafetyMargin, Threshold
+from .guardrail import Guardrail
+from .rates import FailureRate, Rate
 from .reading import require_entry, require_mapping, require_text
+from .sample_ratio import SampleRatio
+from .score import Score
 
 Reader = Callable[[Mapping[str, Any]], Guardrail]
 
@@ -38,9 +43,16 @@ class UnknownGuardrail:
 
 
 _readers: dict[str, Reader] = {
+    "cost": Cost.from_json,
     "failure_rate": FailureRate.from_json,
+    "first_token": FirstToken.from_json,
+    "latency": Latency.from_json,
     "rate": Rate.from_json,
     "safety_margin": SafetyMargin.from_json,
+    "sample_ratio": SampleRatio.from_json,
+    "score": Score.from_json,
+    "threshold": Threshold.from_json,
+    "tokens": Tokens.from_json,
 }
 
 

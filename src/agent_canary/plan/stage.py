@@ -20,6 +20,10 @@ class Stage:
         min_samples: Requests that the canary must have answered in this stage; >= 0, 100 by default.
         success_threshold: Lowest share of successful canary requests, a fraction in [0, 1]; 0.99 by default.
         max_p95_ms: Highest 95th percentile of the canary's latency, milliseconds > 0; None (default) for no such gate.
+        min_scored: Share of the canary's answers in this stage that must have each score a guardrail watches, a
+            fraction in [0, 1]; 0 (default) waits for none.
+        score_patience: Seconds >= 0 after *min_duration_seconds* in which the stage waits for those scores; then it
+            goes on without. 1800 by default.
     """
 
     percent: float
@@ -27,6 +31,8 @@ class Stage:
     min_samples: int
     success_threshold: float
     max_p95_ms: float | None
+    min_scored: float
+    score_patience: float
 
     def __init__(
         self,
@@ -35,6 +41,8 @@ class Stage:
         min_samples: int = 100,
         success_threshold: float = 0.99,
         max_p95_ms: float | None = None,
+        min_scored: float = 0.0,
+        score_patience: float | timedelta = 1800.0,
     ) -> None:
         """Check and keep the numbers.
 
@@ -47,6 +55,8 @@ class Stage:
         accept(self, "min_samples", require_count("min_samples", min_samples))
         accept(self, "success_threshold", require_fraction("success_threshold", success_threshold))
         accept(self, "max_p95_ms", None if max_p95_ms is None else require_positive("max_p95_ms", max_p95_ms))
+        accept(self, "min_scored", require_fraction("min_scored", min_scored))
+        accept(self, "score_patience", seconds("score_patience", score_patience))
 
     def to_json(self) -> dict[str, Any]:
         """Return every number under its own name."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Unpack
 
 from ..clock import Clock, as_clock
 from ..errors import IllegalMoveError, seconds
-from ..plan import Guardrail, Plan, Stage
+from ..plan import Plan, Policies, Stage
 from .event import Event, EventKind
 from .journal import Append, Journal
 from .mover import Mover
@@ -24,6 +25,7 @@ _STANDARD_STAGES = (
     Stage(0.50, min_duration_seconds=1200, min_samples=1000),
     Stage(1.00, min_duration_seconds=0, min_samples=0),
 )
+_GUARDED_STAGES = tuple(replace(stage, success_threshold=0.0) for stage in _STANDARD_STAGES)
 
 
 class Rollout(RolloutView):
@@ -36,10 +38,23 @@ class Rollout(RolloutView):
 
     Args:
         stages: The steps in their order; percents never decrease.
-        rollback_on: Guardrails: one that fails rolls back. None (default): ``(FailureRate(),)``.
-        hold_on: Signals: one that fails holds the rollout where it is.
-        keep_salt: True: a new run puts the same users on the canary as the run before it.
         clock: Callable that returns seconds since the Unix epoch, or a clock; None for the host's time.
+        **policies: Keywords; each may be left out.
+
+            - ``rollback_on``: guardrails: one that fails rolls back. None (default): failures, latency and the sample
+              ratio, ``(FailureRate(), Latency(), SampleRatio())``.
+            - ``hold_on``: signals: one that fails holds the rollout where it is.
+            - ``keep_salt``: True: a new run puts the same users on the canary as the run before it.
+            - ``promote``: ``when_not_failing`` (default): a stage whose own gates are met is left when no guardrail or
+              signal fails. ``when_not_worse``: when each of them is shown to be no worse than tolerated.
+            - ``delta``: how much worse, as a share of answers in (0, 1], must be excluded before ``when_not_worse``
+              takes a rate as passed; 0.01 by default.
+            - ``on_no_data``: what is done, once patience is over, while too little has come: a guardrail or signal that
+              was named has no data, or the stage's samples or scores are not in. ``hold`` (default), ``promote``,
+              ``pause`` or ``rollback``.
+            - ``on_inconclusive``: the same where ``when_not_worse`` waits for one that is inconclusive.
+            - ``patience``: seconds or timedelta after a stage's ``min_duration_seconds`` before these two act; 24 hours
+              by default.
 
     Raises:
         ValueError: The plan is refused, or the clock.
@@ -49,33 +64,38 @@ class Rollout(RolloutView):
         self,
         stages: Iterable[Stage],
         *,
-        rollback_on: Iterable[Guardrail] | None = None,
-        hold_on: Iterable[Guardrail] = (),
-        keep_salt: bool = False,
         clock: Clock | Callable[[], float] | None = None,
+        **policies: Unpack[Policies],
     ) -> None:
-        plan = Plan(stages, rollback_on, hold_on, keep_salt)
+        plan = Plan(stages, **policies)
         super().__init__(Mover(Journal(_STANDALONE_VERSIONS), plan, as_clock(clock), _STANDALONE_NAME))
         self._moves_before_bind: tuple[Event, ...] | None = None
         self.begin("created", actor="user")
 
     @classmethod
-    def standard(
-        cls,
-        *,
-        rollback_on: Iterable[Guardrail] | None = None,
-        hold_on: Iterable[Guardrail] = (),
-        keep_salt: bool = False,
-        clock: Clock | Callable[[], float] | None = None,
-    ) -> Rollout:
-        """Return a rollout over 1, 5, 25, 50 and 100 % that takes 50 minutes at least."""
-        return cls(
-            _STANDARD_STAGES,
-            rollback_on=rollback_on,
-            hold_on=hold_on,
-            keep_salt=keep_salt,
-            clock=clock,
-        )
+    def standard(cls, *, clock: Clock | Callable[[], float] | None = None, **policies: Unpack[Policies]) -> Rollout:
+        """Return a rollout over 1, 5, 25, 50 and 100 % that takes 50 minutes at least.
+
+        Each stage asks for 99 % success besides: for an agent that fails more often anyway see :meth:`guarded`.
+
+        Args:
+            clock: As in the constructor.
+            **policies: As in the constructor.
+        """
+        return cls(_STANDARD_STAGES, clock=clock, **policies)
+
+    @classmethod
+    def guarded(cls, *, clock: Clock | Callable[[], float] | None = None, **policies: Unpack[Policies]) -> Rollout:
+        """Return the stages of :meth:`standard` without an absolute bar on success, for agents of any success rate.
+
+        The guardrails, which compare with stable, are then all that rolls back. A stage is left when its time and
+        samples are in and none of them fails.
+
+        Args:
+            clock: As in the constructor.
+            **policies: As in the constructor.
+        """
+        return cls(_GUARDED_STAGES, clock=clock, **policies)
 
     # Moves
 

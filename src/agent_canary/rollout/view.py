@@ -106,6 +106,12 @@ class RolloutView:
         """Return the seconds in this stage, pauses not counted."""
         return self.state.time_in_stage(self._mover.clock.wall())
 
+    def time_in_run(self) -> float:
+        """Return the seconds since this run began, pauses included; 0.0 before the first."""
+        run = self.run
+        started = next((event.at for event in self.history if event.run == run), None)
+        return 0.0 if started is None else max(0.0, self._mover.clock.wall() - started)
+
     def can_promote(self, canary_metrics: StageMetrics) -> bool:
         """Whether the stage's gates are met by *canary_metrics*, which it takes for this stage's.
 

@@ -1,0 +1,209 @@
+"""Is a bad answer more frequent on the canary? For failures, 0/1 scores, and answers slower or dearer than a limit.
+
+Three kinds of evidence, each blind where another sees:
+
+* *failing users*, exact whatever users do: strong where bad answers are rare. It sees who met one, not how often, so it
+  counts only while the canary is also worse per answer, slice by slice, by more than its usual error: a canary that
+  people merely use more has more failing users at the same rate;
+* *hash buckets*, the rate per answer with a variance that knows that a user's answers are alike: strong where bad answers
+  are frequent;
+* the *exact conditional test*, for answers without a key. Other answers, so it multiplies.
+
+The mean of e-values is an e-value: the two for keyed answers count half each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..metrics.arms import BinaryCounts, CountsBySlice, SliceKey
+from ..metrics.clusters import ArmClusters
+from ..metrics.failing_units import FailingCounts
+from ..metrics.units import FirstOutcome
+from ..statistics import (
+    Contrast,
+    log_e_value,
+    log_likelihood_ratios,
+    log_mean_exp,
+    log_sampling_weight,
+    margin,
+)
+from . import settling
+from .agreement import is_surely_above, risk_ratio, total_of
+from .case import DISPLAY_ALPHA, PASS_ALPHA, Case
+from .contrasts import contrast_of, error_of, log_evidence, log_evidence_below, tau_squared_of
+from .finding import FindingStatus
+from .memory import ExactTest, since
+
+FIRST_OUTCOMES_SHARE = 0.1
+"""The part of a failure guardrail's alpha that is spent on first outcomes."""
+_FIRST_OUTCOME_SLICE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class RateEvidence:
+    """What is known of one kind of bad answer.
+
+    Attributes:
+        keyed: Counts of answers with a sticky key, by stage and share.
+        clusters: The same, by cluster.
+        unkeyed: Counts of answers without one.
+        failing: Where the users are that met a bad answer.
+        tests_first_outcomes: Whether a tenth of alpha is spent on the users' first outcomes.
+    """
+
+    keyed: CountsBySlice
+    clusters: dict[SliceKey, ArmClusters]
+    unkeyed: CountsBySlice
+    failing: FailingCounts
+    tests_first_outcomes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RateTest:
+    """How far the evidence goes.
+
+    Attributes:
+        total: All answers.
+        ratio: Mantel-Haenszel risk ratio; None when undefined.
+        log_e: Log evidence that the canary is worse than tolerated.
+        log_e_below: Log evidence that it is less than the plan's delta worse.
+        plain: The difference of the rates by hash buckets; None without keyed answers of both.
+        error: Radius of the difference's 95 % interval; None when unknown.
+        factor: How many times the data of now would settle it; infinite when nobody can say.
+    """
+
+    total: BinaryCounts
+    ratio: float | None
+    log_e: float
+    log_e_below: float
+    plain: Contrast | None
+    error: float | None
+    factor: float
+
+    @property
+    def difference(self) -> float | None:
+        """The canary's rate minus stable's, slice by slice where the answers have a key."""
+        if self.plain is not None:
+            return self.plain.difference
+        total = self.total
+        if not total.canary_total or not total.stable_total:
+            return None
+        return total.canary_bad / total.canary_total - total.stable_bad / total.stable_total
+
+
+def test_rate(seen: RateEvidence, tolerance: float, case: Case, exact: ExactTest) -> RateTest:
+    """Test one kind of bad answer, and bring *exact* up to date.
+
+    The probability that ``log_e`` of a canary within the tolerance ever reaches log(1 / alpha) is at most alpha.
+
+    Args:
+        seen: What is known.
+        tolerance: Risk ratio, at least 1, up to which the canary counts as no worse; an odds ratio for what has no key.
+        case: The analysis.
+        exact: The exact test so far; changed in place.
+    """
+    _advance(exact, seen.unkeyed, tolerance, case.plan.delta)
+    slices = [*seen.keyed.values(), *seen.unkeyed.values()]
+    tolerated = contrast_of(seen.clusters, tolerance)
+    plain = tolerated if tolerance == 1.0 else contrast_of(seen.clusters)
+    log_buckets = log_evidence(tolerated, tolerated.difference if tolerated else 0.0)
+    log_users, log_exact = _log_e_failing_users(seen.failing, tolerance), log_mean_exp(exact.log_ratios)
+    agreed = is_surely_above(slices, tolerance)
+    if not agreed:
+        log_users, log_exact = min(0.0, log_users), min(0.0, log_exact)
+    log_e = log_mean_exp((log_users, log_buckets)) + log_exact
+    if seen.tests_first_outcomes:
+        enough = log_e + math.log(1.0 - FIRST_OUTCOMES_SHARE) >= math.log(1.0 / case.alpha)
+        first = _log_e_first_outcomes(case, tolerance) if agreed and not enough else 0.0
+        log_e = _weighted(log_e, first, FIRST_OUTCOMES_SHARE)
+    log_below = log_evidence_below(plain, case.plan.delta) + exact.not_worse.log_e
+    return RateTest(
+        total=total_of(slices),
+        ratio=risk_ratio(slices),
+        log_e=log_e,
+        log_e_below=log_below,
+        plain=plain,
+        error=error_of(plain, DISPLAY_ALPHA),
+        factor=_factor(log_e if agreed else 0.0, tolerated, log_below, case),
+    )
+
+
+def status_of(test: RateTest, alpha: float) -> FindingStatus:
+    """Return what follows from a test at its alpha."""
+    total = test.total
+    if not total.canary_total or not total.stable_total:
+        return FindingStatus.NO_DATA
+    if test.log_e >= math.log(1.0 / alpha):
+        return FindingStatus.FAIL
+    return FindingStatus.PASS if test.log_e_below >= math.log(1.0 / PASS_ALPHA) else FindingStatus.INCONCLUSIVE
+
+
+def _factor(log_e: float, tolerated: Contrast | None, log_below: float, case: Case) -> float:
+    to_fail, to_pass = math.log(1.0 / case.alpha), math.log(1.0 / PASS_ALPHA)
+    factors = [settling.factor_by_growth(log_e, to_fail), settling.factor_by_growth(log_below, to_pass)]
+    if tolerated is not None:
+        tau_squared = tau_squared_of(tolerated)
+        factors.append(
+            settling.factor_by_precision(tolerated.difference, tolerated.variance, tau_squared, to_fail + math.log(2.0))
+        )
+    return min(factors)
+
+
+def _weighted(log_e: float, log_e_first: float, weight: float) -> float:
+    return log_mean_exp((log_e + math.log(2.0 * (1.0 - weight)), log_e_first + math.log(2.0 * weight)))
+
+
+def _advance(exact: ExactTest, now: CountsBySlice, tolerance: float, delta: float) -> None:
+    for key, counts in now.items():
+        news = since(exact.before.get(key, BinaryCounts()), counts)
+        if news is not None and news.total >= _slice_size(key.share):
+            exact.before[key] = counts
+            _multiply(exact, news, tolerance)
+            exact.not_worse = margin.advance(
+                exact.not_worse, news.canary_total, news.canary_bad, news.stable_total, news.stable_bad, delta
+            )
+
+
+def _slice_size(share: float) -> float:
+    """How many answers make a slice, so that the rarer arm has two of them on average: one arm alone tells nothing.
+
+    A number of answers of both arms, whatever they were and whichever arm they came from: the cut tells nothing either.
+    """
+    return 2.0 / min(share, 1.0 - share) if 0.0 < share < 1.0 else 1.0
+
+
+def _multiply(test: ExactTest, slice_: BinaryCounts, tolerance: float) -> None:
+    ratios = log_likelihood_ratios(
+        slice_.canary_total, slice_.canary_bad, slice_.stable_total, slice_.stable_bad, tolerance
+    )
+    test.log_ratios = tuple(map(sum, zip(test.log_ratios, ratios, strict=True)))
+
+
+def _log_e_failing_users(failing: FailingCounts, tolerance: float) -> float:
+    if not failing.by_shares:
+        return 0.0
+    return log_e_value(failing.by_shares, tolerance) + log_sampling_weight(failing.level)
+
+
+def _log_e_first_outcomes(case: Case, tolerance: float) -> float:
+    level, outcomes = case.evidence.first_outcomes()
+    slices = _slices_of(outcomes, case.evidence.watermark)
+    total = total_of(slices)
+    if 2 * total.canary_bad < total.canary_total:
+        return 0.0
+    test = ExactTest()
+    for counts in slices:
+        _multiply(test, counts, tolerance)
+    return log_mean_exp(test.log_ratios) + log_sampling_weight(level)
+
+
+def _slices_of(outcomes: Iterable[FirstOutcome], watermark: float) -> list[BinaryCounts]:
+    slices: dict[tuple[int, float, int], BinaryCounts] = {}
+    for assigned_at, stage_idx, share, is_canary, failed, _ in outcomes:
+        if assigned_at < watermark:
+            key = (stage_idx, share, int(assigned_at // _FIRST_OUTCOME_SLICE_SECONDS))
+            slices.setdefault(key, BinaryCounts()).add(is_canary, 1, int(failed))
+    return list(slices.values())

@@ -1,0 +1,56 @@
+"""What would settle a finding that is inconclusive: how much more data, at what was seen so far."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from ..statistics import log_e_one_sided
+from . import wording
+
+_MOST = 1000.0
+
+
+def factor_by_growth(log_e: float, log_threshold: float) -> float:
+    """How many times the data would reach the threshold if the evidence grows with them; infinite when it does not."""
+    return log_threshold / log_e if log_e > 0.0 else math.inf
+
+
+def factor_by_precision(difference: float, variance: float, tau_squared: float, log_threshold: float) -> float:
+    """How many times the data would reach the threshold if the difference stays; infinite when it is no evidence."""
+    if difference <= 0.0 or variance <= 0.0 or tau_squared <= 0.0:
+        return math.inf
+
+    def reaches(factor: float) -> bool:
+        return log_e_one_sided(difference, variance / factor, tau_squared) >= log_threshold
+
+    return _smallest(reaches)
+
+
+def words(factor: float, answers: int, users: int, answers_per_second: float) -> str:
+    """``about 1,900 more canary users, some 40 minutes at the present rate, would settle it``; empty when nobody knows.
+
+    Args:
+        factor: How many times the data of now it takes.
+        answers: Answers of the canary that were compared.
+        users: Users behind them; 0 when unknown.
+        answers_per_second: How fast they come now.
+    """
+    if not 1.0 < factor < _MOST or not answers:
+        return ""
+    more = wording.rounded((factor - 1.0) * (users or answers))
+    noun = "users" if users else "answers"
+    time = ""
+    if answers_per_second > 0.0:
+        time = f", some {wording.duration((factor - 1.0) * answers / answers_per_second)} at the present rate"
+    return f"about {more:,} more canary {noun}{time}, would settle it" if time else f"about {more:,} more canary {noun} would settle it"
+
+
+def _smallest(reaches: Callable[[float], bool]) -> float:
+    if not reaches(_MOST):
+        return math.inf
+    low, high = 1.0, _MOST
+    for _ in range(20):
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if reaches(middle) else (middle, high)
+    return high
