@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent_canary import AgentCanary, FailureRate, Rate, Rollout, Stage
+from agent_canary import AgentCanary, FailureRate, Latency, Rate, Rollout, SampleRatio, Stage
 
 from .ratios import added, ratios
 from .rounds import Contestant, Effort, Samples, measure
@@ -19,7 +19,8 @@ REASON = (
 
 def run(effort: Effort) -> Rows:
     """Measure and return the rows."""
-    rollout = Rollout([Stage(SHARE)], rollback_on=[FailureRate(), Rate("grounded", higher_is_better=True)])
+    watched = [FailureRate(), Latency(), SampleRatio(), Rate("grounded", higher_is_better=True)]
+    rollout = Rollout([Stage(SHARE)], rollback_on=watched)
     with AgentCanary(STABLE, CANARY, rollout) as canary:
         samples = measure(_contestants(canary, FOLDED if effort.folds else 8), effort)
         booked = canary.metrics(STABLE).total + canary.metrics(CANARY).total

@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
-from agent_canary import AgentCanary, FailureRate, MemoryStore, Rate, Rollout, Stage
-from agent_canary.metrics.run_totals import Arms, BinaryCounts, RunTotals, SliceKey
+from agent_canary import (
+    AgentCanary,
+    Cost,
+    FailureRate,
+    FirstToken,
+    Latency,
+    MemoryStore,
+    Rate,
+    Rollout,
+    SampleRatio,
+    Score,
+    Stage,
+    Tokens,
+)
+from agent_canary.metrics.run_totals import Arms, RunTotals, SliceKey
 from agent_canary.metrics.totals import Totals
 
 STABLE, CANARY = "v1", "v2"
 NAME = "support-agent"
-GUARDRAILS = 10
-SCORES = [f"judge_{number}" for number in range(1, GUARDRAILS)]
+RATES = ["thumbs_down", "refused", "tool_error"]
+WATCHED = (FailureRate(), Latency(), FirstToken(0.95), Cost(), Tokens(), SampleRatio(), Score("judge"))
+GUARDRAILS = len(WATCHED) + len(RATES)
+METRICS = [
+    *("latency_p50", "latency_p95", "latency_p99", "first_token_p95"),
+    *("cost_p50", "cost_p95", "cost_p99", "tokens_p50", "tokens_p95", "tokens_p99"),
+]
 STAGES = [SliceKey(0, 0.01), SliceKey(1, 0.05), SliceKey(2, 0.25)]
 BAD_SHARE = 0.01
 USERS = 1_000_000
@@ -21,9 +40,8 @@ REQUESTS = 30_000
 
 def guarded_rollout(shares: list[float]) -> Rollout:
     """Return a rollout with ten guardrails whose stages do not end by themselves."""
-    rates = [Rate(name, higher_is_better=True) for name in SCORES]
     stages = [Stage(share, min_duration_seconds=1e9) for share in shares]
-    return Rollout(stages, rollback_on=[FailureRate(), *rates])
+    return Rollout(stages, rollback_on=[*WATCHED, *map(Rate, RATES)])
 
 
 def fleet(workers: int, requests: int = REQUESTS) -> AgentCanary:
@@ -53,7 +71,7 @@ class _Visits:
     def __init__(self, population: list[tuple[int, float]], chance: random.Random) -> None:
         self._population = population
         self._chance = chance
-        self._latencies = [chance.lognormvariate(5.0, 1.0) for _ in range(4096)]
+        self._amounts = [chance.lognormvariate(5.0, 1.0) for _ in range(4096)]
 
     def worker(self, run: int, now: float, requests: int) -> RunTotals:
         """Return what one worker has seen, spread evenly over the stages; one answer in a hundred is bad."""
@@ -63,21 +81,32 @@ class _Visits:
             on_canary = sum(1 for _, bucket in visits if bucket < key.share)
             totals.keyed[key] = self._arms(len(visits) - on_canary, on_canary)
             totals.unkeyed[key] = self._arms((len(visits) - on_canary) // 10, on_canary // 10)
-            self._score(totals, key, visits, on_canary)
+            for metric in ("failures", *METRICS, *RATES):
+                self._count(totals, metric, key, visits)
+            self._score(totals, key, visits)
             opened = now - 1000.0 + key.stage_idx
             for unit, bucket in visits:
-                totals.first.put(unit, (opened, key.stage_idx, key.share, bucket < key.share, False))
+                is_canary = bucket < key.share
+                totals.first.put(unit, (opened, key.stage_idx, key.share, is_canary, False, is_canary))
         return totals
 
-    def _score(self, totals: RunTotals, key: SliceKey, visits: list[tuple[int, float]], on_canary: int) -> None:
-        for name in ("failures", *SCORES):
-            bad = self._chance.sample(visits, round(BAD_SHARE * len(visits)))
-            totals.add_failing(name, key.share, [(unit, bucket < key.share) for unit, bucket in bad])
-            if name != "failures":
-                bad_on_canary = sum(1 for _, bucket in bad if bucket < key.share)
-                counts = totals.scored.setdefault(name, {})[key] = BinaryCounts()
-                counts.add(True, on_canary, bad_on_canary)
-                counts.add(False, len(visits) - on_canary, len(bad) - bad_on_canary)
+    def _count(self, totals: RunTotals, metric: str, key: SliceKey, visits: list[tuple[int, float]]) -> None:
+        bad = self._chance.sample(visits, round(BAD_SHARE * len(visits)))
+        for is_canary in (False, True):
+            mine, mine_bad = (
+                Counter(unit & 63 for unit, bucket in units if (bucket < key.share) is is_canary)
+                for units in (visits, bad)
+            )
+            totals.clusters_of(metric, key).of(is_canary).count(mine, mine_bad)
+        totals.add_failing(metric, key.share, [(unit, bucket < key.share) for unit, bucket in bad])
+        if metric in RATES:
+            totals.add_seen(metric, key.share, [(unit, bucket < key.share) for unit, bucket in visits[:600]])
+
+    def _score(self, totals: RunTotals, key: SliceKey, visits: list[tuple[int, float]]) -> None:
+        arms = totals.clusters_of("judge", key)
+        for unit, bucket in visits:
+            arms.of(bucket < key.share).add_value(unit & 63, self._chance.random())
+        totals.add_seen("judge", key.share, [(unit, bucket < key.share) for unit, bucket in visits[:600]])
 
     def _arms(self, on_stable: int, on_canary: int) -> Arms:
         return Arms(self._totals(on_stable), self._totals(on_canary))
@@ -85,6 +114,6 @@ class _Visits:
     def _totals(self, answers: int) -> Totals:
         failed = round(BAD_SHARE * answers)
         totals = Totals(succeeded=answers - failed, failed=failed)
-        totals.latency.record_many(self._chance.choices(self._latencies, k=answers))
-        totals.first_token.record_many(self._chance.choices(self._latencies, k=answers))
+        for histogram in (totals.latency, totals.first_token, totals.cost, totals.tokens):
+            histogram.record_many(self._chance.choices(self._amounts, k=answers))
         return totals

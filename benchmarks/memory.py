@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from agent_canary import AgentCanary
 
-from .fleet import CANARY, GUARDRAILS, SCORES, STABLE, guarded_rollout
+from .fleet import CANARY, GUARDRAILS, RATES, STABLE, guarded_rollout
 from .ratios import Spread
 from .rounds import Effort
 from .rows import MIB, Row, Rows
@@ -94,7 +94,8 @@ class _Traffic:
         self.time = Time()
         self._latencies = [chance.lognormvariate(-1.9, 1.0) for _ in range(8191)]
         self._failures = [chance.random() < FAILURE_SHARE for _ in range(8179)]
-        self._scores = [float(chance.random() >= BAD_SCORE_SHARE) for _ in range(8171)]
+        self._scores = [float(chance.random() < BAD_SCORE_SHARE) for _ in range(8171)]
+        self._names = [*RATES, "judge"]
 
     def serve(self, canary: AgentCanary, first: int, last: int) -> None:
         """Serve the users from number *first* on, below *last*, with a tick every second."""
@@ -111,7 +112,7 @@ class _Traffic:
                 assignment.fail("TimeoutError")
             else:
                 assignment.succeed()
-            assignment.score(SCORES[number % len(SCORES)], self._scores[number % len(self._scores)])
+            assignment.score(self._names[number % len(self._names)], self._scores[number % len(self._scores)])
             if number % REQUESTS_PER_SECOND == 0:
                 canary.tick()
         canary.tick()

@@ -222,8 +222,8 @@ class AgentCanary:
             scores: What the answer was found to be, by name of the score.
 
         Raises:
-            ValueError: Another version, or a latency that is NaN, infinite or negative. A score that cannot be booked is
-                refused, counted and logged.
+            ValueError: Another version, or a latency that is NaN, infinite or negative. A score that cannot be booked
+                is refused, counted and logged.
         """
         try:
             metrics = self._metrics[version]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from . import switches
 from .deciding.analysis import Analysis
@@ -153,7 +154,9 @@ class Controller:
         return Moment(rollout.current_stage_idx, rollout.time_in_stage(), rollout.time_in_run())
 
     def _gates(self, evidence: Evidence, moment: Moment) -> StageGates:
-        return gates_of(self.rollout.plan, evidence, moment, self.stage_name())
+        gates = gates_of(self.rollout.plan, evidence, moment, self.stage_name())
+        # Nobody meets a canary that is switched off: that no data come says nothing of it.
+        return replace(gates, is_overdue=False) if switches.is_disabled() else gates
 
     def _unless_it_stays(self, verdict: Verdict) -> Verdict:
         """A rollout that is switched off, paused or in its last stage is not promoted, whatever its gates."""
@@ -167,12 +170,10 @@ class Controller:
             sentence = f"paused: {sentence}"
         elif verdict.action is AutoAction.HOLD:
             return verdict
-        elif rollout.is_complete:
-            sentence = f"{self.stage_name()}: nothing to compare with, thresholds only; they are met"
-        elif rollout.state.is_last_stage:
-            sentence = f"{self.stage_name()}: its thresholds are met; it is the last, promote_full() completes it"
-        else:
+        elif not rollout.state.is_last_stage:
             return verdict
+        elif not rollout.is_complete:
+            sentence = f"{self.stage_name()}: its thresholds are met; it is the last, promote_full() completes it"
         return Verdict(AutoAction.HOLD, sentence, verdict.findings, verdict.pauses)
 
 

@@ -135,7 +135,9 @@ class Worker:
         """Analyse without acting; return None when another worker was faster."""
         with self._tick_lock:
             self.controller.follow()
-            return self.controller.analyse(self.id)
+            verdict = self.controller.analyse(self.id)
+            self._watch(self.controller.watches)
+            return verdict
 
     def apply(self, action: AutoAction) -> None:
         """Act on a recommendation, with the last verdict as the reason when it recommends the same."""

@@ -1,8 +1,8 @@
 """How often the canary's answers are bad against stable's, slice by slice: never over different shares.
 
-A shared drift would confound a comparison over slices: see N. Mantel and W. Haenszel (1959), "Statistical aspects of the
-analysis of data from retrospective studies of disease"; for risks and their error, S. Greenland and J. Robins (1985),
-"Estimation of a common effect parameter from sparse follow-up data".
+A shared drift would confound a comparison over slices: see N. Mantel and W. Haenszel (1959), "Statistical aspects of
+the analysis of data from retrospective studies of disease"; for risks and their error, S. Greenland and J. Robins
+(1985), "Estimation of a common effect parameter from sparse follow-up data".
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _ERRORS = 1.645
 
 
 def risk_ratio(slices: Iterable[BinaryCounts]) -> float | None:
-    """How many times as often the canary's answer was bad; None when undefined, infinite where only the canary's was."""
+    """How many times as often the canary's answer was bad; None when undefined, infinite where only the canary's are."""
     canary, stable, _ = _sums(slices)
     if not canary and not stable:
         return None

@@ -49,6 +49,9 @@ _judges: Mapping[type, Judge] = {
 _DEFAULT_WEIGHTS = {"failures": 5.0, "latency": 4.0, "sample_ratio": 1.0}
 """How the library's own guardrails share alpha; those that a user names share it equally."""
 
+_JUDGED = 1000
+"""What judging a guardrail takes at least, in the steps of a pause."""
+
 Report = Callable[[str, Exception], None]
 
 
@@ -113,7 +116,9 @@ class Analysis:
         if judge is None:
             sentence = f"{guardrail.name}: this process cannot judge a {type(guardrail).__name__}"
             return Finding(guardrail.name, case.role, FindingStatus.NO_DATA, sentence)
-        if judge is not judge_custom or self._report is None:
+        case.evidence.pause(_JUDGED)
+        is_foreign = isinstance(guardrail, CustomGuardrail)
+        if not is_foreign or self._report is None:
             return judge(guardrail, case)
         try:
             return judge(guardrail, case)

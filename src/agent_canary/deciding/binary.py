@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from array import array
 
 from ..metrics.arms import BinaryCounts, CountsBySlice
-from ..metrics.clusters import ArmClusters, ClusterSums
+from ..metrics.clusters import ArmClusters
 from ..metrics.evidence import Evidence
 from ..metrics.run_totals import ClustersBySlice
 from ..metrics.totals import ScoreSums
@@ -15,7 +14,7 @@ from . import settling, wording
 from .case import Case
 from .finding import Finding, FindingStatus
 from .memory import ExactTest
-from .pace import answers_per_second, outstanding_scores, users_of
+from .pace import answers_per_second, outstanding_scores, scores_per_second, users_of
 from .rates import RateEvidence, RateTest, status_of, test_rate
 
 
@@ -29,7 +28,7 @@ def judge_failures(spec: FailureRate, case: Case) -> Finding:
         failing=seen.failing(spec.name),
         tests_first_outcomes=True,
     )
-    return _finding(spec, "failed", case, evidence, users_of(case))
+    return _finding(spec, "failed", case, evidence, users_of(case), answers_per_second(case))
 
 
 def judge_rate(spec: Rate, case: Case) -> Finding:
@@ -41,10 +40,13 @@ def judge_rate(spec: Rate, case: Case) -> Finding:
     users = seen.seen(spec.name)
     unkeyed = {key: _bad_counts(*sums, bad) for key, sums in seen.unkeyed_scores(spec.name).items()}
     people = users.on_stable, users.on_canary
+    outstanding: int | None = outstanding_scores(case, spec.name)
+    pace = scores_per_second(case, spec.name)
     if _only_bad_is_told(keyed, unkeyed):
-        clusters, keyed, people = _among_all(clusters, seen.clusters("failures")), _among_answers(keyed, seen), users_of(case)
+        clusters, keyed = _among_all(clusters, seen.clusters("failures")), _among_answers(keyed, seen)
+        people, outstanding, pace = users_of(case), None, answers_per_second(case)
     evidence = RateEvidence(keyed, clusters, unkeyed, seen.failing(spec.name))
-    return _finding(spec, f"scored {bad:.0f}", case, evidence, people, outstanding_scores(case, spec.name))
+    return _finding(spec, f"scored {bad:.0f}", case, evidence, people, pace, outstanding)
 
 
 def _finding(
@@ -53,12 +55,13 @@ def _finding(
     case: Case,
     evidence: RateEvidence,
     users: tuple[int, int],
+    pace: float,
     outstanding: int | None = None,
 ) -> Finding:
     test = test_rate(evidence, spec.tolerance, case, case.memory.exact.setdefault(spec.name, ExactTest()))
     status = status_of(test, case.alpha)
     total, failing = test.total, evidence.failing
-    settled_by = _settled_by(test, status, case, users[1] if evidence.clusters else 0)
+    settled_by = _settled_by(test, status, users[1] if evidence.clusters else 0, pace)
     difference, error = test.difference, test.error
     return Finding(
         guardrail=spec.name,
@@ -87,10 +90,10 @@ def _finding(
     )
 
 
-def _settled_by(test: RateTest, status: FindingStatus, case: Case, users: int) -> str:
+def _settled_by(test: RateTest, status: FindingStatus, users: int, pace: float) -> str:
     if status is not FindingStatus.INCONCLUSIVE:
         return ""
-    return settling.words(test.factor, test.total.canary_total, users, answers_per_second(case))
+    return settling.words(test.factor, test.total.canary_total, users, pace)
 
 
 def _sentence(
@@ -146,16 +149,10 @@ def _only_bad_is_told(*told: CountsBySlice) -> bool:
 
 def _among_answers(scored: CountsBySlice, seen: Evidence) -> CountsBySlice:
     answers = seen.outcomes()
-    return {key: scored.get(key, BinaryCounts()).among(answers.get(key, BinaryCounts())) for key in {**scored, **answers}}
+    return {
+        key: scored.get(key, BinaryCounts()).among(answers.get(key, BinaryCounts())) for key in {**scored, **answers}
+    }
 
 
 def _among_all(scored: ClustersBySlice, answers: ClustersBySlice) -> ClustersBySlice:
-    return {key: _bad_among(scored.get(key, ArmClusters()), arms) for key, arms in answers.items()}
-
-
-def _bad_among(scored: ArmClusters, answers: ArmClusters) -> ArmClusters:
-    both = [
-        ClusterSums([array("d", map(max, whole.n, bad.y)), array("d", bad.y)])
-        for whole, bad in ((answers.stable, scored.stable), (answers.canary, scored.canary))
-    ]
-    return ArmClusters(*both)
+    return {key: scored.get(key, ArmClusters()).among(arms) for key, arms in answers.items()}

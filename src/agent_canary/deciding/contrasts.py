@@ -23,7 +23,7 @@ def contrast_of(slices: Mapping[SliceKey, ArmClusters], ratio: float = 1.0) -> C
 
 
 def log_evidence(found: Contrast | None, excess: float) -> float:
-    """Return the log evidence that *excess*, of the contrast's variance, is truly above 0; 0 while it may not be judged."""
+    """Return the log evidence that *excess*, with the contrast's variance, is truly above 0; 0 while that is refused."""
     if found is None or found.refusal is not None or not found.variance > 0.0:
         return 0.0
     return log_e_one_sided(excess, found.variance, tau_squared_of(found))

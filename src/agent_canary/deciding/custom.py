@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from ..plan import Guardrail, Rate, Score
 from .case import Case
 from .finding import Finding, FindingStatus
+from .stage_scores import stage_score
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Comparison:
             sentence: Why, with numbers; the guardrail's name is put in front.
             **numbers: Any of :class:`~agent_canary.Finding`'s fields, such as ``canary_value=0.3``.
         """
-        known = {
+        known: dict[str, Any] = {
             "stable_total": self.stable.answers,
             "stable_bad": self.stable.failures,
             "canary_total": self.canary.answers,
@@ -102,17 +104,19 @@ def judge_custom(spec: CustomGuardrail, case: Case) -> Finding:
         guardrail=spec.name,
         role=case.role,
     )
-    finding: object = spec.judge(comparison)
-    if not isinstance(finding, Finding):
+    finding = spec.judge(comparison)
+    if not isinstance(finding, Finding):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"judge() of guardrail {spec.name!r} must return comparison.finding(...), got {finding!r}")
-    return finding
+    # Whatever the store cannot keep must fail here, where it costs this finding and not the tick.
+    json.dumps(finding.to_json(), allow_nan=False)
+    return replace(finding, guardrail=spec.name, role=case.role)
 
 
 def _summary(case: Case, *, is_canary: bool) -> ArmSummary:
     stage_idx = case.moment.stage_idx
     totals = case.evidence.stage(stage_idx, is_canary=is_canary)
     names = [each.name for each in case.plan.guardrails if isinstance(each, Rate | Score)]
-    scores = {name: case.evidence.score(name, stage_idx, is_canary=is_canary) for name in names}
+    scores = {name: stage_score(case, name, is_canary=is_canary) for name in names}
     return ArmSummary(
         answers=totals.total,
         failures=totals.failed,

@@ -41,7 +41,8 @@ class Finding:
         canary_users: Estimated users behind the canary's answers.
         stable_bad_users: Estimated users who met a bad answer on stable.
         canary_bad_users: Estimated users who met a bad answer on the canary.
-        stable_value: What was measured on stable: a share of answers in [0, 1], a mean, milliseconds, US dollars, tokens.
+        stable_value: What was measured on stable: a share of answers in [0, 1], a mean, milliseconds, US dollars or
+            tokens.
         canary_value: The same on the canary.
         difference: The canary's minus stable's, stage by stage; None when undefined.
         interval: Lowest and highest difference that the evidence allows, good at 95 % however often one looks.

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ..metrics.evidence import StageTotals
-from ..plan import Rate, SafetyMargin, Threshold
+from ..plan import SafetyMargin, Threshold
 from . import wording
 from .case import Case
 from .finding import Finding, FindingStatus
+from .stage_scores import counts_zeros, stage_score
 
 
 def judge_margin(spec: SafetyMargin, case: Case) -> Finding:
@@ -35,8 +36,8 @@ def judge_threshold(spec: Threshold, case: Case) -> Finding:
     bound = f"at most {spec.at_most:g}" if spec.at_most is not None else f"at least {spec.at_least:g}"
     if answers < spec.min_samples or not answers:
         sentence = (
-            f"{spec.name}: {wording.answers(answers)} of the canary in this stage tell its {spec.metric}, the fixed rule "
-            f"({bound}) applies from {spec.min_samples} on"
+            f"{spec.name}: {wording.answers(answers)} of the canary in this stage tell its {spec.metric}, the fixed "
+            f"rule ({bound}) applies from {spec.min_samples} on"
         )
         return Finding(spec.name, case.role, FindingStatus.NO_DATA, sentence, canary_total=answers)
     kept = value <= spec.at_most if spec.at_most is not None else value >= (spec.at_least or 0.0)
@@ -63,8 +64,8 @@ _MEASURES: Mapping[str, Callable[[StageTotals], tuple[int, float]]] = {
     "p99_ms": lambda totals: totals.quantile("latency", 0.99),
     "first_token_p50_ms": lambda totals: totals.quantile("first_token", 0.50),
     "first_token_p95_ms": lambda totals: totals.quantile("first_token", 0.95),
-    "cost_usd": lambda totals: (totals.total, totals.mean("cost")),
-    "tokens": lambda totals: (totals.total, totals.mean("tokens")),
+    "cost_usd": lambda totals: (totals.quantile("cost", 0.50)[0], totals.mean("cost")),
+    "tokens": lambda totals: (totals.quantile("tokens", 0.50)[0], totals.mean("tokens")),
 }
 
 
@@ -73,6 +74,5 @@ def _measured(metric: str, canary: StageTotals, case: Case) -> tuple[int, float]
     known = _MEASURES.get(metric)
     if known is not None:
         return known(canary)
-    sums = case.evidence.score(metric, case.moment.stage_idx, is_canary=True)
-    counts_zeros = any(isinstance(each, Rate) and each.higher_is_better and each.name == metric for each in case.plan.guardrails)
-    return sums.count, 1.0 - sums.mean if counts_zeros and sums.count else sums.mean
+    sums = stage_score(case, metric, is_canary=True)
+    return sums.count, 1.0 - sums.mean if sums.count and counts_zeros(case, metric) else sums.mean

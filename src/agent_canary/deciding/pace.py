@@ -25,6 +25,13 @@ def scored_answers(evidence: Evidence, stage_idx: int, name: str) -> int:
     return keyed + sum(canary.count for key, (canary, _) in unkeyed.items() if key.stage_idx == stage_idx)
 
 
+def scores_per_second(case: Case, name: str) -> float:
+    """The canary's scores of a name per second in the present stage; 0 when there was no time yet."""
+    if case.moment.seconds_in_stage <= 0.0:
+        return 0.0
+    return scored_answers(case.evidence, case.moment.stage_idx, name) / case.moment.seconds_in_stage
+
+
 def outstanding_scores(case: Case, name: str) -> int:
     """How many of the canary's answers of the present stage have no score of this name yet."""
     stage_idx = case.moment.stage_idx

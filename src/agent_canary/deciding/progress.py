@@ -33,6 +33,7 @@ def gates_of(plan: Plan, evidence: Evidence, moment: Moment, name: str) -> Stage
         unmet=unmet_gates(replace(stage, min_samples=0), elapsed, canary),
         short_of_data=(*_unmet_samples(stage, canary.total), *unmet_scores(stage, elapsed, canary.total, scored)),
         is_overdue=elapsed >= stage.min_duration_seconds + plan.patience,
+        compares=stage.percent < 1.0,
     )
 
 

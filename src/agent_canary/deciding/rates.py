@@ -5,8 +5,8 @@ Three kinds of evidence, each blind where another sees:
 * *failing users*, exact whatever users do: strong where bad answers are rare. It sees who met one, not how often, so it
   counts only while the canary is also worse per answer, slice by slice, by more than its usual error: a canary that
   people merely use more has more failing users at the same rate;
-* *hash buckets*, the rate per answer with a variance that knows that a user's answers are alike: strong where bad answers
-  are frequent;
+* *hash buckets*, the rate per answer with a variance that knows that a user's answers are alike: strong where bad
+  answers are frequent;
 * the *exact conditional test*, for answers without a key. Other answers, so it multiplies.
 
 The mean of e-values is an e-value: the two for keyed answers count half each.
@@ -40,6 +40,8 @@ from .memory import ExactTest, since
 FIRST_OUTCOMES_SHARE = 0.1
 """The part of a failure guardrail's alpha that is spent on first outcomes."""
 _FIRST_OUTCOME_SLICE_SECONDS = 10.0
+_CONTRAST = 1000
+"""What a contrast takes at least, in the steps of a pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ def test_rate(seen: RateEvidence, tolerance: float, case: Case, exact: ExactTest
     slices = [*seen.keyed.values(), *seen.unkeyed.values()]
     tolerated = contrast_of(seen.clusters, tolerance)
     plain = tolerated if tolerance == 1.0 else contrast_of(seen.clusters)
+    case.evidence.pause(_CONTRAST)
     log_buckets = log_evidence(tolerated, tolerated.difference if tolerated else 0.0)
     log_users, log_exact = _log_e_failing_users(seen.failing, tolerance), log_mean_exp(exact.log_ratios)
     agreed = is_surely_above(slices, tolerance)

@@ -1,8 +1,8 @@
 """The finding about who came: are as many users on the canary as its share says?
 
-A mismatch says that the comparison itself cannot be trusted: one version loses its users' answers, or routing and booking
-do not agree. Users count once, at first sight ever, and where they were seen first: to count requests would be wrong, since
-those of one user all fall on one side.
+A mismatch says that the comparison itself cannot be trusted: one version loses its users' answers, or routing and
+booking do not agree. Users count once, at first sight ever, and where they were seen first: to count requests would be
+wrong, since those of one user all fall on one side.
 """
 
 from __future__ import annotations
@@ -42,16 +42,17 @@ def _judge(spec: SampleRatio, case: Case) -> Finding:
     if not everyone:
         sentence = f"{spec.name}: no users seen yet whose request has ended"
         return Finding(spec.name, case.role, FindingStatus.NO_DATA, sentence, alpha=case.alpha)
-    failed = log_e >= math.log(1.0 / case.alpha)
+    log_threshold = math.log(1.0 / case.alpha)
+    failed = log_e >= log_threshold
     more = f", of {everyone << level:,} in all" if level else ""
     return Finding(
         guardrail=spec.name,
         role=case.role,
         status=FindingStatus.FAIL if failed else FindingStatus.INCONCLUSIVE,
         sentence=(
-            f"{spec.name}: {wording.percent(canary, everyone)} of {wording.users(everyone)} first seen ({canary:,}{more}) are on "
-            f"the canary where the shares say {wording.percent(expected, everyone)}; evidence {wording.odds(log_e)}, alarm "
-            f"from {wording.odds(math.log(1.0 / case.alpha))}" + (_WHY if failed else "")
+            f"{spec.name}: {wording.percent(canary, everyone)} of {wording.users(everyone)} first seen "
+            f"({canary:,}{more}) are on the canary where the shares say {wording.percent(expected, everyone)}; "
+            f"evidence {wording.odds(log_e)}, alarm from {wording.odds(log_threshold)}" + (_WHY if failed else "")
         ),
         stable_total=total.stable_total,
         canary_total=canary,
@@ -62,7 +63,7 @@ def _judge(spec: SampleRatio, case: Case) -> Finding:
         difference=(canary - expected) / everyone,
         ratio=canary / expected if expected else None,
         log_e_value=log_e,
-        log_threshold=math.log(1.0 / case.alpha),
+        log_threshold=log_threshold,
         alpha=case.alpha,
     )
 

@@ -1,8 +1,8 @@
 """Findings about real-valued scores, such as a judge's rating.
 
 Of users: the difference of means by stages with the hash-bucket variance, which knows that a user's answers are alike;
-asymptotic, guarded, and sharpened by a covariate where one is given (CUPED). Of answers without a key: the exact test of
-bounded means where bounds are known, else the same asymptotic test with the guarded variance of independent answers.
+asymptotic, guarded, and sharpened by a covariate where one is given (CUPED). Of answers without a key: the exact test
+of bounded means where bounds are known, else the same asymptotic test with the guarded variance of independent answers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .case import DISPLAY_ALPHA, PASS_ALPHA, Case
 from .contrasts import contrast_of, error_of, log_evidence, tau_squared_of
 from .finding import Finding, FindingStatus
 from .memory import BoundedTest
-from .pace import answers_per_second, outstanding_scores
+from .pace import outstanding_scores, scores_per_second
 from .unkeyed_scores import UnkeyedScores, contrast_of_sums, log_e_of_bounded
 
 
@@ -25,16 +25,16 @@ def judge_score(spec: Score, case: Case) -> Finding:
     seen = case.evidence
     unkeyed = seen.unkeyed_scores(spec.name)
     keyed, others = contrast_of(seen.clusters(spec.name)), contrast_of_sums(unkeyed)
-    shown = keyed or others
+    shown = others if keyed is None or (keyed.refusal and others and not others.refusal) else keyed
     people = seen.seen(spec.name)
-    users = (people.on_stable, people.on_canary) if keyed else (0, 0)
+    users = (people.on_stable, people.on_canary) if shown is keyed and keyed else (0, 0)
     log_e = _log_e(spec, keyed, others, unkeyed, case)
     status = _status(spec, shown, log_e, case)
     outstanding = outstanding_scores(case, spec.name)
     settled_by = ""
     if shown is not None and status is FindingStatus.INCONCLUSIVE:
-        factor = _factor(spec, shown, log_e, case)
-        settled_by = settling.words(factor, shown.canary_answers, users[1], answers_per_second(case))
+        pace = scores_per_second(case, spec.name)
+        settled_by = settling.words(_factor(spec, shown, case), shown.canary_answers, users[1], pace)
     error = error_of(shown, DISPLAY_ALPHA)
     return Finding(
         guardrail=spec.name,
@@ -85,7 +85,7 @@ def _status(spec: Score, shown: Contrast | None, log_e: float, case: Case) -> Fi
     return FindingStatus.PASS if log_below >= math.log(1.0 / PASS_ALPHA) else FindingStatus.INCONCLUSIVE
 
 
-def _factor(spec: Score, shown: Contrast, log_e: float, case: Case) -> float:
+def _factor(spec: Score, shown: Contrast, case: Case) -> float:
     excess, tau_squared = _harm(spec, shown) - spec.tolerance, tau_squared_of(shown)
     if shown.refusal is not None:
         return math.inf
@@ -122,7 +122,7 @@ def _sentence(
     evidence = f"; the guardrail allows {allowed}"
     if status is FindingStatus.PASS:
         evidence += ", and it is shown to be within that"
-    elif shown.refusal is not None:
+    elif shown.refusal is not None and status is not FindingStatus.FAIL:
         evidence += f"; not judged yet: {shown.refusal}"
     else:
         evidence += f"; evidence {wording.odds(log_e)}, alarm from {wording.odds(math.log(1.0 / case.alpha))}"

@@ -40,10 +40,10 @@ def words(factor: float, answers: int, users: int, answers_per_second: float) ->
         return ""
     more = wording.rounded((factor - 1.0) * (users or answers))
     noun = "users" if users else "answers"
-    time = ""
-    if answers_per_second > 0.0:
-        time = f", some {wording.duration((factor - 1.0) * answers / answers_per_second)} at the present rate"
-    return f"about {more:,} more canary {noun}{time}, would settle it" if time else f"about {more:,} more canary {noun} would settle it"
+    if answers_per_second <= 0.0:
+        return f"about {more:,} more canary {noun} would settle it"
+    time = wording.duration((factor - 1.0) * answers / answers_per_second)
+    return f"about {more:,} more canary {noun}, some {time} at the present rate, would settle it"
 
 
 def _smallest(reaches: Callable[[float], bool]) -> float:

@@ -66,12 +66,14 @@ class StageGates:
         unmet: A sentence for each gate of time and thresholds that is not met.
         short_of_data: A sentence for each gate of samples and scores that is not met.
         is_overdue: Whether the plan's patience is over.
+        compares: Whether stable has traffic to compare with: not at 100 %.
     """
 
     name: str
     unmet: tuple[str, ...] = ()
     short_of_data: tuple[str, ...] = ()
     is_overdue: bool = False
+    compares: bool = True
 
 
 def decide(findings: Sequence[Finding], plan: Plan, gates: StageGates) -> Verdict:
@@ -86,35 +88,46 @@ def decide(findings: Sequence[Finding], plan: Plan, gates: StageGates) -> Verdic
             return Verdict(AutoAction.ROLLBACK, finding.sentence, found)
     if failing:
         return Verdict(AutoAction.HOLD, f"held by a signal: {failing[0].sentence}", found)
-    missing = [
-        f"waiting for data: {finding.sentence}"
-        for finding in found
-        if finding.status is FindingStatus.NO_DATA and finding.guardrail in plan.required
-    ]
-    if gates.short_of_data:
-        missing.append(f"{gates.name}: {'; '.join(gates.short_of_data)}")
-    unsettled = _not_shown(found) if plan.promote == "when_not_worse" else []
+    missing, unsettled = _missing(found, plan, gates), _not_shown(found, plan, gates)
     for policy, reasons in ((plan.on_no_data, missing), (plan.on_inconclusive, unsettled)):
         if reasons and not (gates.is_overdue and policy == "promote"):
-            return _held(policy if gates.is_overdue else "hold", [*reasons, *gates.unmet], found)
+            return _held(policy if gates.is_overdue else "hold", reasons[0], found)
     if gates.unmet:
-        return Verdict(AutoAction.HOLD, f"{gates.name}: {'; '.join(gates.unmet)}", found)
-    return Verdict(AutoAction.PROMOTE, f"{gates.name}: {_why(plan, missing, unsettled)}", found)
+        return Verdict(AutoAction.HOLD, _gates_sentence(gates, gates.unmet), found)
+    return Verdict(AutoAction.PROMOTE, f"{gates.name}: {_why(plan, gates, [*missing, *unsettled])}", found)
 
 
-def _not_shown(findings: Sequence[Finding]) -> list[str]:
+def _missing(findings: Sequence[Finding], plan: Plan, gates: StageGates) -> list[str]:
+    """A sentence for each finding that the user asked for and that has no data, and one for the stage's own gates."""
+    missing = [
+        f"waiting for data: {finding.sentence}"
+        for finding in findings
+        if gates.compares and finding.status is FindingStatus.NO_DATA and finding.guardrail in plan.required
+    ]
+    if gates.short_of_data:
+        missing.append(_gates_sentence(gates, (*gates.unmet, *gates.short_of_data)))
+    return missing
+
+
+def _not_shown(findings: Sequence[Finding], plan: Plan, gates: StageGates) -> list[str]:
     """A sentence for each guardrail that is not shown to be no worse; a fixed rule and the sample ratio cannot be."""
+    if plan.promote != "when_not_worse" or not gates.compares:
+        return []
     return [
         f"not shown to be no worse yet: {finding.sentence}"
         for finding in findings
-        if finding.status in (FindingStatus.INCONCLUSIVE, FindingStatus.NO_DATA)
-        and finding.alpha is not None
-        and finding.guardrail != SampleRatio().name
+        if _is_open(finding, plan) and finding.alpha is not None and finding.guardrail != SampleRatio().name
     ]
 
 
-def _held(policy: str, reasons: Sequence[str], found: tuple[Finding, ...]) -> Verdict:
-    sentence = reasons[0]
+def _is_open(finding: Finding, plan: Plan) -> bool:
+    """Whether nothing is known; a finding that the user asked for and that has no data is missing, and no open one."""
+    if finding.status is FindingStatus.NO_DATA:
+        return finding.guardrail not in plan.required
+    return finding.status is FindingStatus.INCONCLUSIVE
+
+
+def _held(policy: str, sentence: str, found: tuple[Finding, ...]) -> Verdict:
     if policy == "rollback":
         return Verdict(AutoAction.ROLLBACK, f"the plan's patience is over: {sentence}", found)
     if policy == "pause":
@@ -122,9 +135,18 @@ def _held(policy: str, reasons: Sequence[str], found: tuple[Finding, ...]) -> Ve
     return Verdict(AutoAction.HOLD, sentence, found)
 
 
-def _why(plan: Plan, missing: Sequence[str], unsettled: Sequence[str]) -> str:
-    if missing or unsettled:
-        return f"time and thresholds are met, no guardrail fails, and the plan's patience is over: {[*missing, *unsettled][0]}"
+_THRESHOLDS_ONLY = "nothing to compare with, thresholds only; "
+
+
+def _gates_sentence(gates: StageGates, unmet: Sequence[str]) -> str:
+    return f"{gates.name}: {'' if gates.compares else _THRESHOLDS_ONLY}{'; '.join(unmet)}"
+
+
+def _why(plan: Plan, gates: StageGates, lacking: Sequence[str]) -> str:
+    if lacking:
+        return f"time and thresholds are met, no guardrail fails, and the plan's patience is over: {lacking[0]}"
+    if not gates.compares:
+        return f"{_THRESHOLDS_ONLY}they are met"
     if plan.promote == "when_not_worse":
         return "time, samples and thresholds are met and every guardrail passes"
     return "time, samples and thresholds are met and no guardrail fails"

@@ -2,121 +2,178 @@
 
 A user's cluster is six bits of its hash that routing does not use, so the answers of different clusters are independent.
 The sums merge by addition, whatever the number of users.
+
+The 64 counts of a sum stand side by side in one integer of 64 x 64 bits: two such sums are added in a tenth of a
+microsecond, and the sums of a hundred workers are united at every analysis.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from operator import add
+from sys import byteorder
 from typing import Any
 
-from .columns import seconds_from_text, seconds_to_text
+from .columns import seconds_from_text, seconds_to_text, units_from_text, units_to_text
 from .reading import list_of, part_of
 
 CLUSTERS = 64
 
-_COUNTS, _VALUES, _COVARIATES = ("n", "y"), ("n", "y", "yy"), ("n", "y", "yy", "m", "x")
-_LAYOUTS = {len(names): names for names in (_COUNTS, _VALUES, _COVARIATES)}
+_BYTES = 8 * CLUSTERS
+_BITS_PER_CLUSTER = 64
+
+
+def _packed(counts: Mapping[int, int]) -> int:
+    column = array("Q", bytes(_BYTES))
+    for cluster, count in counts.items():
+        column[cluster] = count
+    if byteorder == "big":
+        column.byteswap()
+    return int.from_bytes(column, "little")
+
+
+def _unpacked(counts: int) -> array[int]:
+    column = array("Q", counts.to_bytes(_BYTES, "little"))
+    if byteorder == "big":
+        column.byteswap()
+    return column
 
 
 def _zeros() -> array[float]:
-    return array("d", bytes(8 * CLUSTERS))
+    return array("d", bytes(_BYTES))
 
 
 class ClusterSums:
     """Sums of one arm's answers by cluster; what no answer needed is not kept.
 
-    Attributes:
-        columns: One for each sum: ``n`` answers and ``y``, the sum of their values (of 0/1 outcomes the bad ones);
-            where values are real numbers ``yy``, the sum of their squares; where covariates are known ``m``, of how many
-            answers, and ``x``, their sum.
+    Outcomes are 0/1, counted as bad ones, or real values. An answer without a covariate is in ``m`` and ``x`` not at all.
     """
 
-    __slots__ = ("columns",)
+    __slots__ = ("_answers", "_bad", "_covered", "_values")
 
-    def __init__(self, columns: Iterable[array[float]] = ()) -> None:
-        self.columns: list[array[float]] = list(columns)
+    def __init__(self) -> None:
+        self._answers = 0
+        self._bad = 0
+        self._covered = 0
+        self._values: list[array[float]] = []
 
     def __eq__(self, other: object) -> bool:
-        return self.columns == other.columns if isinstance(other, ClusterSums) else NotImplemented
+        if not isinstance(other, ClusterSums):
+            return NotImplemented
+        mine = (self._answers, self._bad, self._covered, self._values)
+        return mine == (other._answers, other._bad, other._covered, other._values)
 
     __hash__ = None  # type: ignore[assignment]
 
     @property
     def n(self) -> Sequence[float]:
         """Answers by cluster."""
-        return self.columns[0] if self.columns else _zeros()
+        return _unpacked(self._answers)
 
     @property
     def y(self) -> Sequence[float]:
-        """Sums of their values."""
-        return self.columns[1] if self.columns else _zeros()
+        """Sums of their values; of 0/1 outcomes, how many were bad."""
+        bad = _unpacked(self._bad)
+        return list(map(add, bad, self._values[0])) if self._values else bad
 
     @property
     def yy(self) -> Sequence[float] | None:
-        """Sums of their squares; None for 0/1 outcomes."""
-        return self.columns[2] if len(self.columns) > 2 else None
+        """Sums of the squares of their values; None for 0/1 outcomes, whose squares they are themselves."""
+        return list(map(add, _unpacked(self._bad), self._values[1])) if self._values else None
 
     @property
     def m(self) -> Sequence[float] | None:
-        """Answers of which a covariate is known; None without any."""
-        return self.columns[3] if len(self.columns) > 3 else None
+        """Of how many answers the covariate is known; None if of none."""
+        return _unpacked(self._covered) if self._covered else None
 
     @property
     def x(self) -> Sequence[float] | None:
         """Sums of the covariates; None without any."""
-        return self.columns[4] if len(self.columns) > 3 else None
+        return self._values[2] if self._covered else None
 
     @property
     def answers(self) -> int:
         """How many answers there are."""
-        return int(sum(self.columns[0])) if self.columns else 0
+        return sum(_unpacked(self._answers)) if self._answers else 0
 
     @property
     def total(self) -> float:
-        """The sum of their values: of 0/1 outcomes, how many were bad."""
-        return sum(self.columns[1]) if self.columns else 0.0
+        """The sum of their values; of 0/1 outcomes, how many were bad."""
+        bad = sum(_unpacked(self._bad)) if self._bad else 0
+        return bad + sum(self._values[0]) if self._values else bad
 
     @property
     def squares(self) -> float:
         """The sum of their squares."""
         return sum(self.yy or self.y)
 
-    def count(self, answers: Counter[int], bad: Counter[int]) -> None:
+    def count(self, answers: Mapping[int, int], bad: Mapping[int, int]) -> None:
         """Add 0/1 outcomes: how many answers, and how many bad ones, by cluster."""
-        self._widen(len(_COUNTS))
-        for column, counts in zip(self.columns, (answers, bad), strict=False):
-            for cluster, number in counts.items():
-                column[cluster] += number
+        self._answers += _packed(answers)
+        if bad:
+            self._bad += _packed(bad)
+
+    def add_outcome(self, cluster: int, is_bad: bool) -> None:
+        """Add one 0/1 outcome."""
+        one = 1 << _BITS_PER_CLUSTER * cluster
+        self._answers += one
+        if is_bad:
+            self._bad += one
 
     def add_value(self, cluster: int, value: float, covariate: float | None = None) -> None:
         """Add one answer with a real value, and with what the covariate of its user is."""
-        row = (1.0, value, value * value)
-        self.add_row(cluster, row if covariate is None else (*row, 1.0, covariate))
-
-    def add_row(self, cluster: int, row: Sequence[float]) -> None:
-        """Add one number to each of the first columns."""
-        self._widen(len(row))
-        for column, number in zip(self.columns, row, strict=False):
-            column[cluster] += number
+        one = 1 << _BITS_PER_CLUSTER * cluster
+        self._answers += one
+        self._widen(2 if covariate is None else 3)
+        self._values[0][cluster] += value
+        self._values[1][cluster] += value * value
+        if covariate is not None:
+            self._covered += one
+            self._values[2][cluster] += covariate
 
     def merge(self, other: ClusterSums) -> None:
         """Add the sums of *other*."""
-        self._widen(len(other.columns))
-        for index, column in enumerate(other.columns):
-            self.columns[index] = array("d", map(add, self.columns[index], column))
+        self._answers += other._answers
+        self._bad += other._bad
+        self._covered += other._covered
+        self._widen(len(other._values))
+        for index, column in enumerate(other._values):
+            self._values[index] = array("d", map(add, self._values[index], column))
+
+    @classmethod
+    def united(cls, parts: Sequence[ClusterSums]) -> ClusterSums:
+        """Return the sums of all parts."""
+        total = cls()
+        total._answers = sum([part._answers for part in parts])
+        total._bad = sum([part._bad for part in parts])
+        total._covered = sum([part._covered for part in parts])
+        for index in range(max(len(part._values) for part in parts)):
+            columns = [part._values[index] for part in parts if len(part._values) > index]
+            total._values.append(array("d", map(sum, zip(*columns, strict=True))))
+        return total
 
     def copy(self) -> ClusterSums:
         """An independent copy."""
-        return ClusterSums(column[:] for column in self.columns)
+        twin = ClusterSums()
+        twin._answers, twin._bad, twin._covered = self._answers, self._bad, self._covered
+        twin._values = [column[:] for column in self._values]
+        return twin
+
+    def among(self, answers: ClusterSums) -> ClusterSums:
+        """Return the same bad outcomes out of all *answers*."""
+        bad = _unpacked(self._bad)
+        twin = ClusterSums()
+        twin._answers = _packed(dict(enumerate(map(max, _unpacked(answers._answers), bad))))
+        twin._bad = self._bad
+        return twin
 
     def to_json(self) -> list[str]:
-        """Return each column as text, to the last bit."""
-        return [seconds_to_text(column) for column in self.columns]
+        """Return ``[answers, bad, covered, *values]``, each as text, to the last bit."""
+        counts = [units_to_text(_unpacked(count)) for count in (self._answers, self._bad, self._covered)]
+        return counts + [seconds_to_text(column) for column in self._values]
 
     @classmethod
     def from_json(cls, data: object) -> ClusterSums:
@@ -125,19 +182,20 @@ class ClusterSums:
         Raises:
             ValueError: Not what it writes.
         """
-        columns = [array("d", seconds_from_text("a column of clusters", text)) for text in list_of("clusters", data)]
-        if len(columns) not in (0, *_LAYOUTS) or any(len(column) != CLUSTERS for column in columns):
-            raise ValueError(f"clusters must have {[0, *_LAYOUTS]} columns of {CLUSTERS} numbers, got {len(columns)}")
-        if not all(isfinite(number) for column in columns for number in column):
+        texts = list_of("clusters", data)
+        counts = [units_from_text("counts by cluster", text) for text in texts[:3]]
+        values = [array("d", seconds_from_text("sums by cluster", text)) for text in texts[3:]]
+        if len(texts) not in (3, 5, 6) or any(len(column) != CLUSTERS for column in (*counts, *values)):
+            raise ValueError(f"clusters must have 3, 5 or 6 columns of {CLUSTERS} numbers, got {len(texts)}")
+        if not all(isfinite(number) for column in values for number in column):
             raise ValueError("clusters must hold finite numbers, got one that is not")
-        return cls(columns)
+        twin = cls()
+        twin._answers, twin._bad, twin._covered = (_packed(dict(enumerate(column))) for column in counts)
+        twin._values = values
+        return twin
 
     def _widen(self, width: int) -> None:
-        if width > len(self.columns):
-            # The squares of 0/1 outcomes are the outcomes.
-            if len(self.columns) == len(_COUNTS):
-                self.columns.append(self.columns[1][:])
-            self.columns += [_zeros() for _ in range(width - len(self.columns))]
+        self._values += [_zeros() for _ in range(width - len(self._values))]
 
 
 @dataclass(slots=True)
@@ -156,6 +214,10 @@ class ArmClusters:
         self.stable.merge(other.stable)
         self.canary.merge(other.canary)
 
+    def among(self, answers: ArmClusters) -> ArmClusters:
+        """Return the same bad outcomes out of all *answers*."""
+        return ArmClusters(self.stable.among(answers.stable), self.canary.among(answers.canary))
+
     def copy(self) -> ArmClusters:
         """An independent copy."""
         return ArmClusters(self.stable.copy(), self.canary.copy())
@@ -172,18 +234,3 @@ class ArmClusters:
             ValueError: A part is missing or not what :meth:`to_json` writes.
         """
         return cls(ClusterSums.from_json(part_of(data, "stable")), ClusterSums.from_json(part_of(data, "canary")))
-
-
-def united(parts: Sequence[ClusterSums]) -> ClusterSums:
-    """Return the sums of all parts, by column over all of them at once: quicker than one by one."""
-    if len(parts) == 1:
-        return parts[0]
-    width = max((len(part.columns) for part in parts), default=0)
-    if any(len(part.columns) != width for part in parts):
-        total = ClusterSums()
-        for part in parts:
-            total.merge(part)
-        return total
-    return ClusterSums(
-        array("d", map(sum, zip(*(part.columns[index] for part in parts), strict=True))) for index in range(width)
-    )

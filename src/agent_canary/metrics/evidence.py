@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from .arms import Arms, BinaryCounts, CountsBySlice, SliceKey, merge_counts
-from .clusters import ArmClusters, united
+from .clusters import ArmClusters, ClusterSums
 from .failing_units import FailingCounts, united_counts
 from .histogram import Histogram
 from .run_totals import MAX_SEEN, ClustersBySlice, RunTotals
@@ -16,7 +16,7 @@ from .units import FirstOutcome, Pause, UnitTable, first_outcomes, no_pause
 
 # What adding the counts of a slice takes, adding a histogram or the clusters of a slice, and looking at a first outcome,
 # in steps of a pause.
-_SLICE, _HISTOGRAM, _CLUSTERS, _FIRST = 6, 400, 40, 3
+_SLICE, _HISTOGRAM, _CLUSTERS, _FIRST = 6, 400, 6, 3
 _BATCH = 256
 
 
@@ -100,6 +100,10 @@ class Evidence:
         self._outcomes: CountsBySlice | None = None
         self._first: UnitTable[FirstOutcome] | None = None
         self.watermark = min((part.watermark for part in self._parts), default=float("inf"))
+
+    def pause(self, steps: int) -> None:
+        """Let other threads have the interpreter, after so many steps of 0.1 microseconds."""
+        self._pause(steps)
 
     def outcomes(self) -> CountsBySlice:
         """Failures of requests with a key, by stage and share."""
@@ -219,8 +223,11 @@ class Evidence:
                 found.setdefault(key, []).append(arms)
         total: ClustersBySlice = {}
         for key, parts in found.items():
-            arms = (united([part.stable for part in parts]), united([part.canary for part in parts]))
-            total[key] = ArmClusters(*arms)
+            if len(parts) == 1:
+                total[key] = parts[0]
+            else:
+                united = [ClusterSums.united([part.of(arm) for part in parts]) for arm in (False, True)]
+                total[key] = ArmClusters(*united)
             self._pause(_CLUSTERS * len(parts))
         return total
 

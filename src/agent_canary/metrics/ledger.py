@@ -50,8 +50,6 @@ class Decided(Protocol):
 class Entry(Answer, Protocol):
     """A routed request, as far as it is booked."""
 
-    ended_at: float
-
     @property
     def traffic(self) -> Decided: ...
     @property

@@ -17,6 +17,7 @@ from .unit_json import failing_from_json, failing_to_json, first_from_json, firs
 from .units import FirstOutcome, UnitTable, first_outcomes
 
 S = TypeVar("S")
+R = TypeVar("R", bound="FirstRequest")
 
 __all__ = ["Arms", "BinaryCounts", "ClustersBySlice", "CountsBySlice", "FirstRequest", "RunTotals", "SliceKey"]
 
@@ -38,8 +39,6 @@ class FirstRequest(Protocol):
     def stage_idx(self) -> int: ...
     @property
     def traffic_share(self) -> float: ...
-    @property
-    def is_canary(self) -> bool: ...
     @property
     def outcome(self) -> Outcome | None: ...
 
@@ -89,29 +88,29 @@ class RunTotals:
         return self.clusters.setdefault(metric, {}).setdefault(key, ArmClusters())
 
     def add_first_outcomes(
-        self, requests: Sequence[FirstRequest], units: Sequence[int], wall_offset: float
-    ) -> list[int]:
+        self, requests: Sequence[R], units: Sequence[int], is_canary: bool, wall_offset: float
+    ) -> list[R]:
         """Note requests of which some may be their unit's first; one without an outcome has timed out.
 
         Args:
-            requests: Those with a key.
+            requests: Those with a key, of one arm.
             units: Their units.
+            is_canary: Which arm.
             wall_offset: Wall time minus the monotonic time of their beginnings, seconds.
 
         Returns:
-            Which of them, by index, are the first of a unit that the sample had room for.
+            Those of them that are the first of a unit that the sample had room for.
         """
         # These lines run for every request: nothing else of what is known already.
-        first, news = self.first, list[int]()
+        first, news = self.first, list[R]()
         limit, known_of = first.limit, first.live.get
-        for index, (unit, request) in enumerate(zip(units, requests, strict=True)):
+        for unit, request in zip(units, requests, strict=True):
             if unit >= limit:
                 continue
             known = known_of(unit)
-            is_canary = request.is_canary
             assigned_at = request.started_at + wall_offset
             if known is None:
-                news.append(index)
+                news.append(request)
             elif assigned_at >= known[0] and (known[5] or not is_canary):
                 continue
             failed = request.outcome is None or request.outcome is Outcome.FAILED

@@ -16,7 +16,6 @@ from .units import limit_of
 _SHORTEST_BIN_SECONDS = 1.0
 _BINS_PER_HORIZON = 16
 _REMEMBERED = 4096
-_ONE, _ZERO = (1.0, 1.0), (1.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ class ScoreBook:
                 arm.add_value(cluster, value, covariate)
             else:
                 is_bad = value == rule.bad
-                arm.add_row(cluster, _ONE if is_bad else _ZERO)
+                arm.add_outcome(cluster, is_bad)
                 # A unit that the sample has no room for by now will never be in it: its limit only falls.
                 if is_bad and unit < self._limits[name]:
                     cell.bad.setdefault(is_canary, array("Q")).append(unit)

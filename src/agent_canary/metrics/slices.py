@@ -7,6 +7,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import compress
+from math import inf
 from typing import Protocol
 
 from .arms import Arms, SliceKey
@@ -33,6 +34,8 @@ class Reported(Protocol):
 
 class Answer(FirstRequest, Protocol):
     """A routed request that has ended, or has timed out."""
+
+    ended_at: float
 
     @property
     def digest(self) -> bytes | None: ...
@@ -94,20 +97,35 @@ class Slice:
         self._count(FAILURES, is_canary, by_cluster, Counter(_digests(failed)[4::16].translate(_CLUSTER_OF)))
         if failed:
             self._units(FAILURES, is_canary).extend(units_of(_digests(failed)))
-        news = run.add_first_outcomes(answers, units, wall_offset)
+        news = run.add_first_outcomes(answers, units, is_canary, wall_offset)
+        self._watch_latencies(clusters, by_cluster, is_canary, latencies)
+        for watch in self.watches:
+            if watch.amount != "latency":
+                amounts = [_amount(watch.amount, answer) for answer in answers]
+                told = list(compress(zip(clusters, amounts, strict=True), [amount is not None for amount in amounts]))
+                limit = watch.limit_of(is_canary)
+                above = Counter(cluster for cluster, amount in told if amount is not None and amount > limit)
+                self._count(watch.metric, is_canary, Counter(cluster for cluster, _ in told), above)
+        if news and self.watches:
+            self._watch_firsts(news, is_canary)
+
+    def _watch_latencies(
+        self, clusters: bytes, answers: Counter[int], is_canary: bool, latencies: Sequence[float]
+    ) -> None:
+        """Count what took longer than each limit: of what is above one, the next higher one has to look at less."""
+        rising = sorted((watch.limit_of(is_canary), watch.metric) for watch in self.watches if watch.amount == "latency")
+        for limit, metric in rising:
+            above = [latency > limit for latency in latencies]
+            clusters, latencies = bytes(compress(clusters, above)), list(compress(latencies, above))
+            self._count(metric, is_canary, answers, Counter(clusters))
+
+    def _watch_firsts(self, news: Sequence[Answer], is_canary: bool) -> None:
+        """Note the units whose first answer was above a limit."""
         for watch in self.watches:
             limit = watch.limit_of(is_canary)
-            if watch.amount == "latency":
-                above = [latency > limit for latency in latencies]
-                self._count(watch.metric, is_canary, by_cluster, Counter(compress(clusters, above)))
-            else:
-                amounts = [_amount(watch.amount, answer) for answer in answers]
-                above = [amount is not None and amount > limit for amount in amounts]
-                told = Counter(compress(clusters, [amount is not None for amount in amounts]))
-                self._count(watch.metric, is_canary, told, Counter(compress(clusters, above)))
-            slow = [units[index] for index in news if above[index]]
+            slow = [answer for answer in news if (_amount(watch.amount, answer) or 0.0) > limit]
             if slow:
-                self._units(watch.metric, is_canary).extend(slow)
+                self._units(watch.metric, is_canary).extend(units_of(_digests(slow)))
 
     def settle_into(self, run: RunTotals) -> None:
         """Let it count."""
@@ -143,7 +161,9 @@ def _digests(answers: Iterable[Answer]) -> bytes:
 
 
 def _amount(name: str, answer: Answer) -> float | None:
-    """What an answer reported of an amount; None when it did not."""
+    """What an answer took of an amount; None when it did not tell. What has timed out took longer than any limit."""
+    if name == "latency":
+        return inf if answer.outcome is None else max(0.0, (answer.ended_at - answer.started_at) * 1e3)
     details = answer.details
     if details is None:
         return None
