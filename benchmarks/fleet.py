@@ -19,7 +19,8 @@ from agent_canary import (
     Stage,
     Tokens,
 )
-from agent_canary.metrics.run_totals import Arms, RunTotals, SliceKey
+from agent_canary.metrics.failing_units import FailingUnits
+from agent_canary.metrics.run_totals import MAX_SEEN, Arms, RunTotals, SliceKey
 from agent_canary.metrics.totals import Totals
 
 STABLE, CANARY = "v1", "v2"
@@ -100,13 +101,18 @@ class _Visits:
             totals.clusters_of(metric, key).of(is_canary).count(mine, mine_bad)
         totals.add_failing(metric, key.share, [(unit, bucket < key.share) for unit, bucket in bad])
         if metric in RATES:
-            totals.add_seen(metric, key.share, [(unit, bucket < key.share) for unit, bucket in visits[:600]])
+            self._see(totals, metric, key, visits)
 
     def _score(self, totals: RunTotals, key: SliceKey, visits: list[tuple[int, float]]) -> None:
         arms = totals.clusters_of("judge", key)
         for unit, bucket in visits:
             arms.of(bucket < key.share).add_value(unit & 63, self._chance.random())
-        totals.add_seen("judge", key.share, [(unit, bucket < key.share) for unit, bucket in visits[:600]])
+        self._see(totals, "judge", key, visits)
+
+    def _see(self, totals: RunTotals, name: str, key: SliceKey, visits: list[tuple[int, float]]) -> None:
+        table = totals.seen.setdefault(name, FailingUnits(MAX_SEEN))
+        for unit, bucket in visits[: 2 * MAX_SEEN]:
+            table.put(unit, (0.0, key.share) if bucket < key.share else (key.share, None))
 
     def _arms(self, on_stable: int, on_canary: int) -> Arms:
         return Arms(self._totals(on_stable), self._totals(on_canary))

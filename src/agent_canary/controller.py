@@ -168,9 +168,7 @@ class Controller:
             sentence = f"switched off, everybody gets stable: {sentence}"
         elif rollout.status is RolloutStatus.PAUSED:
             sentence = f"paused: {sentence}"
-        elif verdict.action is AutoAction.HOLD:
-            return verdict
-        elif not rollout.state.is_last_stage:
+        elif verdict.action is AutoAction.HOLD or not rollout.state.is_last_stage:
             return verdict
         elif not rollout.is_complete:
             sentence = f"{self.stage_name()}: its thresholds are met; it is the last, promote_full() completes it"

@@ -58,14 +58,10 @@ class Scoring:
         if age > self._max_age:
             return self._refuse("too old", f"the assignment is {age:,.0f} s old, {self._max_age:,.0f} s are allowed")
         key = SliceKey(record.stage_idx, record.share)
-        scored = Scored(
-            key, record.unit, record.cluster, record.started_at, record.is_canary, record.is_evidence
-        )
+        scored = Scored(key, record.unit, record.cluster, record.started_at, record.is_canary, record.is_evidence)
         return self._book(scored, name, value, covariate)
 
-    def of_assignment(
-        self, assignment: Assignment, name: str, value: float, covariate: float | None = None
-    ) -> None:
+    def of_assignment(self, assignment: Assignment, name: str, value: float, covariate: float | None = None) -> None:
         """Book a score of an assignment of this process."""
         if assignment.run != self._worker.ledger.totals.run:
             self._refuse("other run", f"the score is for an assignment of run {assignment.run}")

@@ -71,7 +71,7 @@ class Worker:
         failsafe: Failsafe,
         on_event: Callable[[Event], object] | None,
     ) -> None:
-        plan = _with_margin(rollout.plan, margin)
+        plan = _with_margin(rollout.own_plan, margin)
         require_judged(plan)
         self.versions, self.rollout, self.name, self.clock, self.store = versions, rollout, name, clock, store
         self.id = _new_id()
@@ -198,7 +198,7 @@ class Worker:
             if state.run != ledger.totals.run:
                 key = SliceKey(state.stage_idx, state.traffic_share)
                 self.books.open_run(state.run, key, self._rules(state))
-                self.analysis = Analysis(self.rollout.plan, self._alpha, self._failsafe.note)
+                self.analysis = Analysis(self._plan_in_force(), self._alpha, self._failsafe.note)
                 self._watch(())
             elif state.stage_idx != ledger.current.key.stage_idx and state.status is not RolloutStatus.ROLLED_BACK:
                 ledger.fold()
@@ -207,6 +207,11 @@ class Worker:
         self.controller.last_verdict = None
         if self._announces:
             self._announce(event)
+
+    def _plan_in_force(self) -> Plan:
+        """The stored plan; where this process's own says the same, that one, whose guardrails nobody had to read."""
+        own, stored = self.rollout.own_plan, self.rollout.plan
+        return own if own == stored else stored
 
     def _refresh(self) -> None:
         state = self.rollout.state

@@ -16,10 +16,12 @@ from agent_canary import (
     Cohort,
     FailureRate,
     IllegalMoveError,
+    Latency,
     MemoryStore,
     Plan,
     Rollout,
     SafetyMargin,
+    SampleRatio,
     Stage,
 )
 from agent_canary.clock import SystemClock
@@ -34,7 +36,7 @@ def test_the_originals_arguments_may_be_given_by_position() -> None:
     canary = AgentCanary("agent-v1", "agent-v2", Rollout([Stage(0.1), Stage(1.0)]), 0.05, 30)
     assert (canary.stable_version, canary.canary_version) == ("agent-v1", "agent-v2")
     assert canary.versions == ("agent-v1", "agent-v2")
-    assert canary.rollout.plan.rollback_on == (FailureRate(), SafetyMargin(0.05, 30))
+    assert canary.rollout.plan.rollback_on == (FailureRate(), Latency(), SampleRatio(), SafetyMargin(0.05, 30))
 
 
 def test_two_versions_are_enough() -> None:

@@ -91,7 +91,8 @@ def test_the_stored_plans_guardrails_are_judged(make_canary: Make, store: Memory
     """Also by a process that was configured with others."""
     make_canary(store=store, rollback_safety_margin=0.05)
     other = make_canary(store=store)
-    assert [finding.guardrail for finding in other.explain().findings] == ["failures", "safety_margin"]
+    found = [finding.guardrail for finding in other.explain().findings]
+    assert found == ["failures", "latency", "sample_ratio", "safety_margin"]
 
 
 def test_the_same_plan_does_not_warn(make_canary: Make, store: MemoryStore, caplog: pytest.LogCaptureFixture) -> None:

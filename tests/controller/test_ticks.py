@@ -70,7 +70,7 @@ def test_the_workers_take_turns_in_one_analysis(make_worker: Workers, clock: Man
         # The one that does not judge publishes first, so that both workers' answers are in every analysis.
         for canary in (one, left, right) if round_ % 2 else (one, right, left):
             canary.auto_decide()
-    mine, theirs = one.explain().findings[-1], right.explain().findings[-1]
+    mine, theirs = one.explain().findings[0], right.explain().findings[0]
     assert (mine.canary_total, mine.canary_bad) == (theirs.canary_total, theirs.canary_bad)
     assert mine.status is theirs.status is FindingStatus.FAIL
 

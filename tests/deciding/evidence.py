@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
+from agent_canary.metrics.clusters import CLUSTERS
 from agent_canary.metrics.evidence import Evidence
 from agent_canary.metrics.run_totals import Arms, BinaryCounts, RunTotals, SliceKey
 from agent_canary.metrics.totals import Totals
@@ -28,14 +30,25 @@ def seen(
     totals = RunTotals(1, watermark)
     totals.keyed = {SliceKey(*key): arms(counts) for key, counts in (keyed or {}).items()}
     totals.unkeyed = {SliceKey(*key): arms(counts) for key, counts in (unkeyed or {}).items()}
-    totals.scored = {
-        name: {SliceKey(*key): BinaryCounts(*counts) for key, counts in slices.items()}
-        for name, slices in (scored or {}).items()
-    }
+    for name, slices in (scored or {}).items():
+        for key, counts in slices.items():
+            spread(totals, name, SliceKey(*key), counts)
     for name, units in (failing or {}).items():
         for unit, share, on_canary in units:
             totals.add_failing(name, share, [(unit, on_canary)])
     return totals
+
+
+def spread(totals: RunTotals, metric: str, key: SliceKey, counts: Counts) -> None:
+    """Add answers of as many users as there are clusters, who all do the same."""
+    canary, canary_bad, stable, stable_bad = counts
+    both = totals.clusters_of(metric, key)
+    both.canary.count(_evenly(canary), _evenly(canary_bad))
+    both.stable.count(_evenly(stable), _evenly(stable_bad))
+
+
+def _evenly(number: int) -> Counter[int]:
+    return Counter(index % CLUSTERS for index in range(number))
 
 
 def of_all(*parts: RunTotals) -> Evidence:
@@ -76,14 +89,17 @@ def users(
     draw = random.Random(seed)
     totals = RunTotals(1, watermark=1e9)
     slices = BinaryCounts()
+    both = totals.clusters_of("failures", SliceKey(stage, share))
     for unit in range(count):
         on_canary = draw.random() < share
         outcomes = [draw.random() < failure_rate(on_canary) for _ in range(requests(on_canary))]
         slices.add(on_canary, len(outcomes), sum(outcomes))
+        cluster = unit * 37 % CLUSTERS
+        both.of(on_canary).count(Counter({cluster: len(outcomes)}), Counter({cluster: sum(outcomes)}))
         if any(outcomes):
             totals.add_failing("failures", share, [(unit, on_canary)])
         if first_at is not None:
-            totals.first.put(unit, (first_at, stage, share, on_canary, outcomes[0]))
+            totals.first.put(unit, (first_at, stage, share, on_canary, outcomes[0], on_canary))
     counts = (slices.canary_total, slices.canary_bad, slices.stable_total, slices.stable_bad)
     totals.keyed[SliceKey(stage, share)] = arms(counts)
     return totals

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from agent_canary import FailureRate, Finding, FindingStatus, Plan, Rate, SafetyMargin, Stage
+from agent_canary import FailureRate, Finding, FindingStatus, Plan, Rate, SafetyMargin, SampleRatio, Stage
 from agent_canary.deciding.analysis import Analysis
+from agent_canary.deciding.case import Moment
 from agent_canary.deciding.memory import AnalysisMemory
 from agent_canary.metrics.run_totals import RunTotals
 from agent_canary.plan import guardrail_from_json
@@ -18,7 +19,7 @@ MARGIN = Plan([Stage(0.5)], [SafetyMargin(0.05, 50)])
 
 def findings_of(plan: Plan, totals: RunTotals, stage_idx: int = 0) -> tuple[Finding, ...]:
     """Return the findings of a first analysis."""
-    return Analysis(plan, 0.01).run(of_all(totals), stage_idx, AnalysisMemory())
+    return Analysis(plan, 0.01).run(of_all(totals), Moment(stage_idx), AnalysisMemory())
 
 
 # The budget
@@ -36,13 +37,22 @@ def test_alpha_is_shared_among_guardrails() -> None:
     plan = Plan([Stage(0.5)], [FailureRate(), Rate("refusal"), SafetyMargin(0.05, 50)], [Rate("tone")])
     analysis = Analysis(plan, 0.02)
     assert analysis.budget == {"failures": 0.01, "refusal": 0.01}
-    alphas = {finding.guardrail: finding.alpha for finding in analysis.run(of_all(), 0, AnalysisMemory())}
+    alphas = {finding.guardrail: finding.alpha for finding in analysis.run(of_all(), Moment(), AnalysisMemory())}
     assert alphas == {"failures": 0.01, "refusal": 0.01, "safety_margin": None, "tone": 0.01}
 
 
-def test_one_guardrail_has_it_all() -> None:
-    """The default plan spends the whole budget on failures."""
-    assert Analysis(Plan([Stage(0.5)]), 0.05).budget == {"failures": 0.05}
+def test_the_defaults_share_it_by_weight() -> None:
+    """Half to failures, two fifths to latency, a tenth to the sample ratio; the fixed rule beside them takes none."""
+    expected = {"failures": 0.025, "latency": 0.02, "sample_ratio": 0.005}
+    assert Analysis(Plan([Stage(0.5)]), 0.05).budget == pytest.approx(expected)
+    assert Analysis(Plan([Stage(0.5)]).with_guardrail(SafetyMargin(0.05, 50)), 0.05).budget == pytest.approx(expected)
+
+
+def test_what_the_user_names_shares_it_equally() -> None:
+    """Also when they are the library's own; one alone has it all."""
+    both = Plan([Stage(0.5)], [FailureRate(), SampleRatio()])
+    assert Analysis(both, 0.05).budget == {"failures": 0.025, "sample_ratio": 0.025}
+    assert Analysis(Plan([Stage(0.5)], [FailureRate()]), 0.05).budget == {"failures": 0.05}
 
 
 def test_a_plan_of_signals_only_has_a_threshold_too() -> None:

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from agent_canary import FailureRate, Finding, FindingStatus, Plan, Rate, Stage
 from agent_canary.deciding.analysis import Analysis
+from agent_canary.deciding.case import Moment
 from agent_canary.deciding.memory import AnalysisMemory
 from agent_canary.metrics.run_totals import BinaryCounts, RunTotals, SliceKey
+from agent_canary.statistics import log_e_value
 from tests.deciding.evidence import of_all, seen, users
 
 ALPHA = 0.01
@@ -21,8 +23,14 @@ ALPHA = 0.01
 def finding_of(totals: RunTotals, plan: Plan | None = None, memory: AnalysisMemory | None = None) -> Finding:
     """Return the finding about the plan's first guardrail."""
     analysis = Analysis(plan or Plan([Stage(0.5)]), ALPHA)
-    findings = analysis.run(of_all(totals), 0, AnalysisMemory() if memory is None else memory)
+    findings = analysis.run(of_all(totals), Moment(), AnalysisMemory() if memory is None else memory)
     return next(finding for finding in findings if finding.guardrail != "breaker")
+
+
+def main_part(finding: Finding) -> float:
+    """Return the evidence without the tenth of alpha that looks at first outcomes, which had none."""
+    assert finding.log_e_value is not None
+    return (exp(finding.log_e_value) - 0.1) / 0.9
 
 
 # With a sticky key: failing users
@@ -34,7 +42,7 @@ def test_a_worse_canary_fails(share: float) -> None:
     finding = finding_of(users(share, 4000, lambda canary: 2, lambda canary: 0.1 if canary else 0.02))
     assert finding.status is FindingStatus.FAIL
     assert finding.log_e_value is not None
-    assert finding.log_threshold == pytest.approx(log(1 / (0.9 * ALPHA)))
+    assert finding.log_threshold == pytest.approx(log(1 / (0.5 * ALPHA)))
     assert finding.log_e_value > finding.log_threshold
     assert finding.ratio == pytest.approx(5, rel=0.4)
 
@@ -53,18 +61,20 @@ def test_an_outage_that_hits_both_versions_is_no_regression() -> None:
     assert finding.ratio == 1.0
 
 
-def test_a_better_canary_does_not_fail() -> None:
-    """Nor is it called a pass before promotion by "not worse" exists."""
+def test_a_better_canary_passes() -> None:
+    """It is shown to be no worse."""
     finding = finding_of(users(0.5, 4000, lambda canary: 2, lambda canary: 0.01 if canary else 0.2))
-    assert finding.status is FindingStatus.INCONCLUSIVE
+    assert finding.status is FindingStatus.PASS
+    assert "shown to be less than 1.0 % of answers worse" in finding.sentence
 
 
 def test_a_canary_that_is_used_more_does_not_fail() -> None:
     """It has more failing users at the same rate of failure: the evidence is there, and the rate does not agree."""
-    finding = finding_of(users(0.5, 2000, lambda canary: 4 if canary else 1, lambda canary: 0.1))
+    totals = users(0.5, 2000, lambda canary: 4 if canary else 1, lambda canary: 0.1)
+    finding = finding_of(totals)
+    assert log_e_value(totals.failing["failures"].counts.by_shares, 1.2) > 10.0
     assert finding.log_e_value is not None
-    assert finding.log_threshold is not None
-    assert finding.log_e_value > finding.log_threshold
+    assert finding.log_e_value < 0.0
     assert finding.ratio == pytest.approx(1.0, abs=0.1)
     assert finding.status is FindingStatus.INCONCLUSIVE
 
@@ -110,12 +120,11 @@ def test_users_are_estimated_from_a_sample() -> None:
 
 
 def test_a_canary_that_fails_always_is_gone_after_a_handful() -> None:
-    """A tenth of the budget looks at first outcomes only: eight failing users are enough, of eleven without."""
-    totals = users(0.5, 18, lambda canary: 1, float, first_at=5.0)
+    """A tenth of the budget looks at first outcomes only: eight failing users are enough, which alone are not."""
+    totals = users(0.5, 19, lambda canary: 1, float, first_at=5.0)
     finding = finding_of(totals)
     assert (finding.canary_total, finding.canary_bad, finding.stable_bad) == (8, 8, 0)
     assert finding.status is FindingStatus.FAIL
-    assert finding.log_threshold == pytest.approx(log(1 / (0.1 * ALPHA)))
     totals.first = RunTotals(1).first
     assert finding_of(totals).status is FindingStatus.INCONCLUSIVE
 
@@ -130,7 +139,7 @@ def test_first_outcomes_count_behind_the_watermark_only() -> None:
 def test_first_outcomes_are_for_total_failure() -> None:
     """Where fewer than half of the canary's users fail at first, failing users decide alone."""
     totals = users(0.5, 3000, lambda canary: 1, lambda canary: 0.4 if canary else 0.05, first_at=5.0)
-    totals.failing = {}
+    totals.failing, totals.clusters = {}, {}
     assert finding_of(totals).status is FindingStatus.INCONCLUSIVE
 
 
@@ -138,7 +147,7 @@ def test_first_outcomes_are_compared_at_one_time_and_share() -> None:
     """Users who came during an outage are compared with users who came during it, not with those before."""
     totals = RunTotals(1, watermark=1e9)
     for unit in range(300):
-        totals.first.put(unit, (100.0 if unit < 200 else 500.0, 0, 0.5, unit >= 190, unit >= 200))
+        totals.first.put(unit, (100.0 if unit < 200 else 500.0, 0, 0.5, unit >= 190, unit >= 200, unit >= 190))
     totals.keyed = seen({(0, 0.5): (110, 100, 190, 0)}).keyed
     assert finding_of(totals).status is FindingStatus.INCONCLUSIVE
 
@@ -204,13 +213,11 @@ def test_keyed_and_unkeyed_evidence_multiply() -> None:
     """Traffic of both kinds is independent; neither alone would be enough here."""
     units = [(unit, 0.5, unit < 9) for unit in range(10)]
     keyed = seen({(0, 0.5): (100, 9, 100, 1)}, failing={"failures": units})
-    unkeyed = seen(unkeyed={(0, 0.5): (100, 12, 100, 2)})
-    both = seen({(0, 0.5): (100, 9, 100, 1)}, {(0, 0.5): (100, 12, 100, 2)}, failing={"failures": units})
+    unkeyed = seen(unkeyed={(0, 0.5): (100, 14, 100, 2)})
+    both = seen({(0, 0.5): (100, 9, 100, 1)}, {(0, 0.5): (100, 14, 100, 2)}, failing={"failures": units})
     assert finding_of(keyed).status is finding_of(unkeyed).status is FindingStatus.INCONCLUSIVE
     finding = finding_of(both)
-    assert finding.log_e_value == pytest.approx(
-        (finding_of(keyed).log_e_value or 0) + (finding_of(unkeyed).log_e_value or 0)
-    )
+    assert main_part(finding) == pytest.approx(main_part(finding_of(keyed)) * main_part(finding_of(unkeyed)), rel=0.01)
     assert finding.status is FindingStatus.FAIL
 
 
@@ -240,7 +247,7 @@ def test_any_worker_may_take_the_next_analysis(batches: list[dict[SliceKey, Bina
         if moves_on:
             theirs = AnalysisMemory.from_json(json.loads(json.dumps(theirs.to_json(), allow_nan=False)))
         analysis = Analysis(Plan([Stage(0.5)]), ALPHA)
-        assert analysis.run(of_all(totals), 0, theirs) == analysis.run(of_all(totals), 0, mine)
+        assert analysis.run(of_all(totals), Moment(), theirs) == analysis.run(of_all(totals), Moment(), mine)
     assert theirs == mine
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from agent_canary import FailureRate, Finding, FindingStatus, Plan, Rate, Stage
 from agent_canary.deciding.analysis import Analysis
+from agent_canary.deciding.case import Moment
 from agent_canary.deciding.memory import AnalysisMemory
 from tests.deciding.evidence import Slices, of_all, seen
 
@@ -17,7 +18,7 @@ DEFAULT = Plan([Stage(0.5)])
 def tripped(slices: Slices, memory: AnalysisMemory | None = None, *, unkeyed: bool = False) -> Finding | None:
     """Return the breaker's finding, if any."""
     totals = seen(unkeyed=slices) if unkeyed else seen(slices)
-    findings = Analysis(DEFAULT, 0.01).run(of_all(totals), 0, AnalysisMemory() if memory is None else memory)
+    findings = Analysis(DEFAULT, 0.01).run(of_all(totals), Moment(), AnalysisMemory() if memory is None else memory)
     return next((finding for finding in findings if finding.guardrail == "breaker"), None)
 
 
@@ -50,7 +51,7 @@ def test_it_counts_over_stages() -> None:
 def test_keyed_and_unkeyed_failures_count_together() -> None:
     """They are one canary."""
     totals = seen({(0, 0.5): (10, 10, 10, 0)}, {(0, 0.5): (10, 10, 10, 0)})
-    assert Analysis(DEFAULT, 0.01).run(of_all(totals), 0, AnalysisMemory())[0].guardrail == "breaker"
+    assert Analysis(DEFAULT, 0.01).run(of_all(totals), Moment(), AnalysisMemory())[0].guardrail == "breaker"
 
 
 @pytest.mark.parametrize(("stable_bad", "trips"), [(50, True), (51, False), (100, False)])
@@ -140,5 +141,5 @@ def test_totals_that_went_back_do_not_count_twice() -> None:
 )
 def test_it_watches_wherever_anything_rolls_back(plan: Plan, watched: bool) -> None:
     """Whatever the guardrails are about: a canary that always fails reports no scores either."""
-    findings = Analysis(plan, 0.01).run(of_all(seen({(0, 0.5): (50, 50, 50, 0)})), 0, AnalysisMemory())
+    findings = Analysis(plan, 0.01).run(of_all(seen({(0, 0.5): (50, 50, 50, 0)})), Moment(), AnalysisMemory())
     assert ("breaker" in [finding.guardrail for finding in findings]) is watched

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from math import inf
+from typing import Unpack
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_canary import AutoAction, Finding, FindingStatus, Plan, Rate, SafetyMargin, Stage, Verdict
+from agent_canary import AutoAction, FailureRate, Finding, FindingStatus, Plan, Rate, SafetyMargin, Stage, Verdict
 from agent_canary.deciding.analysis import Analysis
+from agent_canary.deciding.case import Moment
 from agent_canary.deciding.memory import AnalysisMemory
-from agent_canary.deciding.verdict import decide
+from agent_canary.deciding.verdict import StageGates, decide
 from agent_canary.metrics.run_totals import RunTotals
+from agent_canary.plan.policies import Policies, Unsettled
 from tests.deciding.evidence import of_all, seen, users
 
 STAGE = "stage 2 of 5 (5 %)"
@@ -25,9 +29,17 @@ def finding(status: FindingStatus, role: str = "rollback", name: str = "failures
     return Finding(name, role, status, f"{name} is {status.value}")
 
 
-def verdict_of(*findings: Finding, required: Sequence[str] = (), unmet: Sequence[str] = ()) -> Verdict:
-    """Return what follows."""
-    return decide(findings, frozenset(required), unmet, STAGE)
+def verdict_of(
+    *findings: Finding,
+    unmet: Sequence[str] = (),
+    short: Sequence[str] = (),
+    overdue: bool = False,
+    compares: bool = True,
+    **policies: Unpack[Policies],
+) -> Verdict:
+    """Return what follows; without ``rollback_on=`` the guardrails are the library's defaults."""
+    gates = StageGates(STAGE, tuple(unmet), tuple(short), overdue, compares)
+    return decide(findings, Plan([Stage(0.05), Stage(1.0)], **policies), gates)
 
 
 # What follows
@@ -44,34 +56,130 @@ def test_met_gates_promote_when_nothing_fails(status: FindingStatus) -> None:
 def test_a_failing_guardrail_rolls_back() -> None:
     """Whatever the gates and the other findings say; the reason is its sentence."""
     failing = finding(FindingStatus.FAIL)
-    verdict = verdict_of(finding(FindingStatus.FAIL, "hold", "tone"), failing, unmet=["60 s of 600 s left"])
+    verdict = verdict_of(
+        finding(FindingStatus.FAIL, "hold", "tone"), failing, unmet=["60 s of 600 s left"], compares=False
+    )
     assert (verdict.action, verdict.sentence) == (AutoAction.ROLLBACK, "failures is fail")
     assert verdict.findings[1] is failing
 
 
-def test_a_failing_signal_only_holds() -> None:
-    """It never rolls back, however bad it looks."""
-    verdict = verdict_of(finding(FindingStatus.PASS), finding(FindingStatus.FAIL, "hold", "tone"))
+@pytest.mark.parametrize("overdue", [False, True])
+def test_a_failing_signal_only_holds(overdue: bool) -> None:
+    """It never rolls back, however bad it looks, and no patience outvotes it."""
+    verdict = verdict_of(
+        finding(FindingStatus.PASS),
+        finding(FindingStatus.FAIL, "hold", "tone"),
+        short=["7 of 200 canary answers are in"],
+        overdue=overdue,
+        on_no_data="promote",
+    )
     assert (verdict.action, verdict.sentence) == (AutoAction.HOLD, "held by a signal: tone is fail")
 
 
-def test_a_required_guardrail_without_data_holds() -> None:
+def test_a_named_guardrail_without_data_holds() -> None:
     """One that the user named must have looked before a promotion."""
-    verdict = verdict_of(finding(FindingStatus.NO_DATA), required=["failures"])
+    verdict = verdict_of(finding(FindingStatus.NO_DATA), rollback_on=[FailureRate()])
     assert (verdict.action, verdict.sentence) == (AutoAction.HOLD, "waiting for data: failures is no_data")
 
 
 @pytest.mark.parametrize("status", [FindingStatus.PASS, FindingStatus.INCONCLUSIVE])
-def test_a_required_guardrail_with_data_does_not_hold(status: FindingStatus) -> None:
+def test_a_named_guardrail_with_data_does_not_hold(status: FindingStatus) -> None:
     """Inconclusive is enough."""
-    assert verdict_of(finding(status), required=["failures"]).action is AutoAction.PROMOTE
+    assert verdict_of(finding(status), rollback_on=[FailureRate()]).action is AutoAction.PROMOTE
 
 
 def test_unmet_gates_hold() -> None:
     """The sentence names the stage and all that is missing."""
-    verdict = verdict_of(finding(FindingStatus.PASS), unmet=["60 s of 600 s left", "7 of 200 canary answers are in"])
+    verdict = verdict_of(
+        finding(FindingStatus.PASS), unmet=["60 s of 600 s left"], short=["7 of 200 canary answers are in"]
+    )
     assert verdict.action is AutoAction.HOLD
     assert verdict.sentence == "stage 2 of 5 (5 %): 60 s of 600 s left; 7 of 200 canary answers are in"
+
+
+# Missing data, and findings that nothing follows from
+
+ACTIONS = [
+    ("hold", AutoAction.HOLD, False),
+    ("promote", AutoAction.PROMOTE, False),
+    ("pause", AutoAction.HOLD, True),
+    ("rollback", AutoAction.ROLLBACK, False),
+]
+
+
+@pytest.mark.parametrize(("policy", "action", "pauses"), ACTIONS)
+def test_missing_data_wait_for_patience(policy: Unsettled, action: AutoAction, pauses: bool) -> None:
+    """Before patience is over everything holds; then the plan's word counts, and the sentence says why."""
+    for lacks in ({"short": ["7 of 200 canary answers are in"]}, {"rollback_on": [FailureRate()]}):
+        waiting = verdict_of(finding(FindingStatus.NO_DATA), on_no_data=policy, **lacks)
+        assert (waiting.action, waiting.pauses) == (AutoAction.HOLD, False)
+        verdict = verdict_of(finding(FindingStatus.NO_DATA), on_no_data=policy, overdue=True, **lacks)
+        assert (verdict.action, verdict.pauses) == (action, pauses)
+        assert ("patience is over" in verdict.sentence) is (policy != "hold")
+        assert waiting.sentence in verdict.sentence
+
+
+@pytest.mark.parametrize(("policy", "action", "pauses"), ACTIONS)
+@pytest.mark.parametrize("status", [FindingStatus.INCONCLUSIVE, FindingStatus.NO_DATA])
+def test_the_strict_plan_waits_to_be_shown(
+    policy: Unsettled, action: AutoAction, pauses: bool, status: FindingStatus
+) -> None:
+    """A finding that is open holds under "when not worse" until patience is over; a default one without data too."""
+    strict = replace(finding(status), alpha=0.01)
+    waiting = verdict_of(strict, promote="when_not_worse", on_inconclusive=policy)
+    assert (waiting.action, waiting.pauses) == (AutoAction.HOLD, False)
+    assert waiting.sentence == f"not shown to be no worse yet: failures is {status.value}"
+    verdict = verdict_of(strict, promote="when_not_worse", on_inconclusive=policy, overdue=True)
+    assert (verdict.action, verdict.pauses) == (action, pauses)
+
+
+def test_the_strict_plan_promotes_what_is_shown() -> None:
+    """A pass is needed of what is tested; a fixed rule and the sample ratio cannot be shown."""
+    verdict = verdict_of(
+        replace(finding(FindingStatus.PASS), alpha=0.005),
+        replace(finding(FindingStatus.INCONCLUSIVE, name="sample_ratio"), alpha=0.001),
+        finding(FindingStatus.INCONCLUSIVE, name="safety_margin"),
+        promote="when_not_worse",
+    )
+    assert verdict.action is AutoAction.PROMOTE
+    assert verdict.sentence == "stage 2 of 5 (5 %): time, samples and thresholds are met and every guardrail passes"
+
+
+def test_what_the_user_named_and_has_no_data_is_missing_and_not_inconclusive() -> None:
+    """Each has its own word in the plan."""
+    lacking = replace(finding(FindingStatus.NO_DATA), alpha=0.01)
+    verdict = verdict_of(
+        lacking, rollback_on=[FailureRate()], promote="when_not_worse", on_no_data="promote", overdue=True
+    )
+    assert verdict.action is AutoAction.PROMOTE
+    verdict = verdict_of(
+        lacking, rollback_on=[FailureRate()], promote="when_not_worse", on_inconclusive="rollback", overdue=True
+    )
+    assert verdict.action is AutoAction.HOLD
+
+
+def test_patience_does_not_outvote_the_stages_own_thresholds() -> None:
+    """Promoted without data still means that time and success are met."""
+    verdict = verdict_of(unmet=["canary success is 80 %"], short=["0 of 5"], overdue=True, on_no_data="promote")
+    assert (verdict.action, verdict.sentence) == (AutoAction.HOLD, "stage 2 of 5 (5 %): canary success is 80 %")
+
+
+def test_at_full_traffic_nothing_is_waited_for_that_can_not_come() -> None:
+    """There is nothing to compare with: thresholds only, and the sentence says so."""
+    lacking = replace(finding(FindingStatus.NO_DATA), alpha=0.01)
+    verdict = verdict_of(
+        lacking,
+        compares=False,
+        overdue=True,
+        rollback_on=[FailureRate()],
+        promote="when_not_worse",
+        on_no_data="rollback",
+        on_inconclusive="pause",
+    )
+    assert verdict.action is AutoAction.PROMOTE
+    assert verdict.sentence == "stage 2 of 5 (5 %): nothing to compare with, thresholds only; they are met"
+    waiting = verdict_of(lacking, compares=False, rollback_on=[FailureRate()], unmet=["60 s of 600 s left"])
+    assert waiting.sentence == "stage 2 of 5 (5 %): nothing to compare with, thresholds only; 60 s of 600 s left"
 
 
 def test_the_words_of_an_action_are_the_originals() -> None:
@@ -92,16 +200,17 @@ def test_the_words_of_an_action_are_the_originals() -> None:
             Plan([Stage(0.05)]),
             (
                 "failures: 8.8 % of canary answers failed (40 of 454, 39 users met one) against 2.1 % on stable "
-                "(160 of 7,546), 4.2 times as often where 1.2 is tolerated; evidence 281,559,641 to "
-                "1, alarm from 111 to 1"
+                "(160 of 7,546), difference +7 ± 4 points, 4.2 times as often where 1.2 is tolerated; evidence "
+                "126,725,161 to 1, alarm from 200 to 1"
             ),
         ),
         (
-            users(0.5, 18, lambda canary: 1, float, first_at=5.0),
+            users(0.5, 19, lambda canary: 1, float, first_at=5.0),
             Plan([Stage(0.5)]),
             (
-                "failures: 100 % of canary answers failed (8 of 8, 8 users met one) against 0 % on stable (0 of 10), "
-                "infinitely more often where 1.2 is tolerated; evidence 1,570 to 1, alarm from 1,000 to 1"
+                "failures: 100 % of canary answers failed (8 of 8, 8 users met one) against 0 % on stable (0 of 11), "
+                "difference +100 ± 91 points, infinitely more often where 1.2 is tolerated; evidence 256 to 1, alarm from "
+                "200 to 1"
             ),
         ),
         (
@@ -109,8 +218,8 @@ def test_the_words_of_an_action_are_the_originals() -> None:
             Plan([Stage(0.05)]),
             (
                 "failures: 0.88 % of canary answers failed (4 of 454, 4 users met one) against 2.1 % on stable "
-                "(160 of 7,546), 0.42 times as often where 1.2 is tolerated; evidence less than 1 to "
-                "1, alarm from 111 to 1"
+                "(160 of 7,546), difference −1.2 ± 2.1 points, 0.42 times as often where 1.2 is tolerated; evidence "
+                "less than 1 to 1, alarm from 200 to 1; about 59 more canary answers would settle it"
             ),
         ),
         (
@@ -118,7 +227,8 @@ def test_the_words_of_an_action_are_the_originals() -> None:
             Plan([Stage(0.5)]),
             (
                 "failures: 48.5 % of canary answers failed (964 of 1,986, 964 users met one) against 0.20 % on stable "
-                "(4 of 2,014), 244 times as often where 1.2 is tolerated; evidence 10^240 to 1, alarm from 111 to 1"
+                "(4 of 2,014), difference +48 ± 4 points, 244 times as often where 1.2 is tolerated; evidence "
+                "10^282 to 1, alarm from 200 to 1"
             ),
         ),
         (
@@ -126,7 +236,7 @@ def test_the_words_of_an_action_are_the_originals() -> None:
             Plan([Stage(0.5)]),
             (
                 "failures: 10.0 % of canary answers failed (20 of 200) against 1.0 % on stable (2 of 200), 10 times as "
-                "often where 1.2 is tolerated; evidence 753 to 1, alarm from 111 to 1"
+                "often where 1.2 is tolerated; evidence 678 to 1, alarm from 200 to 1"
             ),
         ),
         (
@@ -134,8 +244,7 @@ def test_the_words_of_an_action_are_the_originals() -> None:
             Plan([Stage(0.5)]),
             (
                 "failures: 0 % of canary answers failed (0 of 1) against 0 % on stable (0 of 200); "
-                "evidence 1.0 to 1, alarm "
-                "from 111 to 1"
+                "evidence 1.0 to 1, alarm from 200 to 1"
             ),
         ),
         (
@@ -151,7 +260,8 @@ def test_the_words_of_an_action_are_the_originals() -> None:
             Plan([Stage(0.5)], [Rate("thumbs_up", 1.5, higher_is_better=True)]),
             (
                 "thumbs_up: 20.3 % of canary answers scored 0 (61 of 300, 60 users met one) against 6.7 % on stable "
-                "(20 of 300), 3 times as often where 1.5 is tolerated; evidence 7.8 to 1, alarm from 100 to 1"
+                "(20 of 300), difference +14 ± 7 points, 3 times as often where 1.5 is tolerated; evidence 231 to 1, "
+                "alarm from 100 to 1"
             ),
         ),
         (
@@ -177,7 +287,7 @@ def test_the_words_of_an_action_are_the_originals() -> None:
 )
 def test_the_first_finding_explains_itself(totals: RunTotals, plan: Plan, sentence: str) -> None:
     """One sentence with the numbers that a person would ask for."""
-    assert Analysis(plan, 0.01).run(of_all(totals), 0, AnalysisMemory())[0].sentence == sentence
+    assert Analysis(plan, 0.01).run(of_all(totals), Moment(), AnalysisMemory())[0].sentence == sentence
 
 
 # JSON
@@ -192,15 +302,22 @@ FINDINGS = st.builds(
     stable_total=st.integers(0),
     canary_bad=st.integers(0),
     canary_bad_users=st.integers(0),
+    canary_value=NUMBERS,
+    difference=NUMBERS,
+    interval=st.none() | st.tuples(st.floats(allow_nan=False), st.floats(allow_nan=False)),
     ratio=NUMBERS,
     tolerance=NUMBERS,
     log_e_value=NUMBERS,
     log_threshold=NUMBERS,
     alpha=NUMBERS,
+    outstanding=st.none() | st.integers(0),
+    settled_by=st.text(),
 )
 
 
-@given(st.builds(Verdict, st.sampled_from(AutoAction), st.text(), st.lists(FINDINGS, max_size=3).map(tuple)))
+@given(
+    st.builds(Verdict, st.sampled_from(AutoAction), st.text(), st.lists(FINDINGS, max_size=3).map(tuple), st.booleans())
+)
 def test_json_gives_the_verdict_back(verdict: Verdict) -> None:
     """Through text and back, infinite ratios included, in JSON that every reader takes."""
     assert Verdict.from_json(json.loads(json.dumps(verdict.to_json(), allow_nan=False))) == verdict
@@ -216,7 +333,7 @@ def test_json_of_a_later_release_is_read() -> None:
     """Keys that this release does not know are ignored."""
     verdict = Verdict(AutoAction.HOLD, "waiting", (finding(FindingStatus.PASS),))
     data = verdict.to_json()
-    data["findings"][0]["interval"] = [0.9, 1.3]
+    data["findings"][0]["p_value"] = 0.3
     assert Verdict.from_json({**data, "at": 5}) == verdict
 
 

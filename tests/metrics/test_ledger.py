@@ -4,130 +4,18 @@ from __future__ import annotations
 
 import itertools
 import threading
-from dataclasses import dataclass, field
 
 import pytest
 
-from agent_canary.metrics import Histogram, Outcome
-from agent_canary.metrics.arms import Arms, CountsBySlice, SliceKey
+from agent_canary.metrics import Histogram
+from agent_canary.metrics.arms import Arms, BinaryCounts, CountsBySlice
 from agent_canary.metrics.evidence import Evidence
-from agent_canary.metrics.ledger import Entry, Ledger, Slice, Window
+from agent_canary.metrics.histogram import bound_of, upper_bound_of
 from agent_canary.metrics.run_totals import RunTotals
 from agent_canary.metrics.totals import Totals
+from agent_canary.metrics.watch import Watch
 from agent_canary.metrics.window import signed
-from agent_canary.testing import ManualClock
-
-SUCCEEDED, FAILED, CANCELLED = Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELLED
-HERE, THERE = SliceKey(1, 0.05), SliceKey(1, 0.25)
-HORIZON = 60.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Traffic:
-    """What requests are decided by."""
-
-    run: int
-    slice: Slice
-    wall_offset: float = 0.0
-
-
-@dataclass(slots=True)
-class Told:
-    """What only some requests report."""
-
-    first_token_at: float | None = None
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost_usd: float = 0.0
-    failure: str | None = None
-
-
-def digest_of(unit: int) -> bytes:
-    """A digest that ends in a unit's hash."""
-    return bytes(8) + unit.to_bytes(8, "big")
-
-
-@dataclass(slots=True, eq=False)
-class Request:
-    """A routed request, with the wall clock that its monotonic clock is."""
-
-    traffic: Traffic
-    unit: int | None
-    is_canary: bool
-    started_at: float
-    is_evidence: bool = True
-    outcome: Outcome | None = None
-    ended_at: float = 0.0
-    details: Told | None = None
-
-    @property
-    def digest(self) -> bytes | None:
-        return None if self.unit is None else digest_of(self.unit)
-
-    @property
-    def stage_idx(self) -> int:
-        return self.traffic.slice.key.stage_idx
-
-    @property
-    def traffic_share(self) -> float:
-        return self.traffic.slice.key.share
-
-
-@dataclass
-class Desk:
-    """A ledger, the traffic that requests are decided by, and what was booked."""
-
-    clock: ManualClock = field(default_factory=ManualClock)
-    run: int = 1
-    booked: list[tuple[Entry, Totals, Window]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        opening = Slice(HERE, self.clock.wall())
-        self.ledger = Ledger(self.run, opening, self.clock.monotonic, HORIZON, self._book)
-        self.traffic = Traffic(self.run, opening)
-
-    def _book(self, entry: Entry, totals: Totals, window: Window) -> None:
-        self.booked.append((entry, totals.copy(), list(window)))
-
-    def begin(self, unit: int | None = 1, is_canary: bool = False, **more: object) -> Request:
-        """Assign a request."""
-        request = Request(self.traffic, unit, is_canary, self.clock.monotonic(), **more)  # type: ignore[arg-type]
-        self.ledger.push(request)
-        return request
-
-    def end(self, request: Request, outcome: Outcome = SUCCEEDED, after: float = 0.0) -> None:
-        """Let time pass and the request end."""
-        self.clock.advance(after)
-        request.ended_at = self.clock.monotonic()
-        request.outcome = outcome
-
-    def serve(
-        self, unit: int | None = 1, is_canary: bool = False, outcome: Outcome = SUCCEEDED, **more: object
-    ) -> Request:
-        """Assign a request that ends after a tenth of a second."""
-        request = self.begin(unit, is_canary, **more)
-        self.end(request, outcome, after=0.1)
-        return request
-
-    def cut(self, key: SliceKey = HERE) -> Slice:
-        """Begin a new slice, a second later."""
-        self.clock.advance(1.0)
-        cut = self.ledger.cut(key, self.clock.wall())
-        self.traffic = Traffic(self.run, cut)
-        return cut
-
-    def settle(self) -> RunTotals:
-        """What counts after a new slice was begun."""
-        self.cut(self.ledger.current.key)
-        self.ledger.settle()
-        return self.ledger.snapshot()
-
-    def sums(self) -> Totals:
-        """Everything that was booked."""
-        total = Totals()
-        for _, totals, _ in self.booked:
-            total.merge(totals)
-        return total
+from tests.metrics.desk import CANCELLED, FAILED, HERE, HORIZON, SUCCEEDED, THERE, Desk, Request, Told, Traffic
 
 
 def outcomes_of(totals: RunTotals) -> CountsBySlice:
@@ -208,7 +96,7 @@ def test_a_request_that_never_ends_counts_as_failed_at_the_horizon(desk: Desk) -
     assert arms.canary == Totals(failed=1, timed_out=1, latency=Histogram([HORIZON * 1000.0]))
     assert (arms.stable.succeeded, arms.stable.failed) == (1, 0)
     assert dict(totals.failing["failures"].items()) == {1: (0.0, 0.05)}
-    assert totals.first.get(1) == (1_000_000.0, 1, 0.05, True, True)
+    assert totals.first.get(1) == (1_000_000.0, 1, 0.05, True, True, True)
     assert desk.booked[-1][2] == signed([(False, HORIZON * 1000.0)])
     assert desk.ledger.open_count == 0
 
@@ -273,7 +161,7 @@ def test_cancelled_requests_are_neither_success_nor_failure(desk: Desk) -> None:
     desk.serve(1, is_canary=True, outcome=CANCELLED)
     totals = desk.settle()
     assert totals.keyed[HERE].canary == Totals(cancelled=1)
-    assert dict(totals.failing["failures"].items()) == {}
+    assert totals.failing == {}
     assert len(totals.first) == 0
     assert [window for _, _, window in desk.booked] == [[]]
 
@@ -310,7 +198,7 @@ def test_requests_that_were_not_randomised_are_no_evidence(desk: Desk) -> None:
     assert (totals.keyed[HERE].canary.succeeded, totals.keyed[HERE].canary.failed) == (1, 0)
     assert totals.keyed[HERE].canary.latency.count == 1
     assert list(totals.first) == [2]
-    assert dict(totals.failing["failures"].items()) == {}
+    assert totals.failing == {}
     assert (desk.sums().succeeded, desk.sums().failed) == (2, 1)
 
 
@@ -364,7 +252,7 @@ def test_first_outcomes_are_of_the_first_request(desk: Desk) -> None:
     desk.ledger.fold()
     desk.end(first, FAILED, after=1.0)
     desk.ledger.fold()
-    assert desk.ledger.totals.first.get(1) == (first.started_at, 1, 0.05, True, True)
+    assert desk.ledger.totals.first.get(1) == (first.started_at, 1, 0.05, True, True, True)
 
 
 def test_failures_are_counted_by_reason_and_arm(desk: Desk) -> None:
@@ -404,6 +292,8 @@ def test_reports_of_requests_are_summed(desk: Desk) -> None:
     totals = desk.settle().keyed[HERE].stable
     assert (totals.input_tokens, totals.output_tokens, totals.cost_usd) == (31, 6, 0.75)
     assert (totals.first_token.count, round(totals.first_token.sum)) == (1, 50)
+    assert (totals.cost.count, totals.cost.sum) == (2, 750_000.0)
+    assert (totals.tokens.count, totals.tokens.sum) == (3, 37.0)
 
 
 def test_a_clock_that_goes_back_makes_no_negative_time(desk: Desk) -> None:
@@ -424,17 +314,38 @@ def test_first_outcomes_are_noted_in_wall_time(desk: Desk) -> None:
     desk.traffic = Traffic(1, desk.ledger.current, wall_offset=500.0)
     request = desk.serve(1, is_canary=True)
     desk.ledger.fold()
-    assert desk.ledger.totals.first.get(1) == (request.started_at + 500.0, 1, 0.05, True, False)
+    assert desk.ledger.totals.first.get(1) == (request.started_at + 500.0, 1, 0.05, True, False, True)
 
 
 def test_traffic_without_a_key_counts_at_once(desk: Desk) -> None:
-    """A record has no open time; it is added to the arm and slice that it is given."""
+    """A record has no open time; it is added to its arm, and to the slice in force."""
     totals = Totals(succeeded=3)
-    desk.ledger.add_unkeyed(HERE, True, totals)
-    desk.ledger.add_unkeyed(HERE, True, Totals(failed=1))
-    desk.ledger.add_unkeyed(HERE, False, Totals(succeeded=5))
-    assert desk.ledger.snapshot().unkeyed == {HERE: Arms(Totals(succeeded=5), Totals(succeeded=3, failed=1))}
+    desk.ledger.add_unkeyed(True, totals)
+    desk.ledger.add_unkeyed(True, Totals(failed=1))
+    desk.ledger.add_unkeyed(False, Totals(succeeded=5))
+    desk.cut(THERE)
+    desk.ledger.add_unkeyed(False, Totals(succeeded=7))
+    assert desk.ledger.snapshot().unkeyed == {
+        HERE: Arms(Totals(succeeded=5), Totals(succeeded=3, failed=1)),
+        THERE: Arms(Totals(succeeded=7)),
+    }
+    assert desk.ledger.snapshot().unkeyed_counts == {}
     assert totals == Totals(succeeded=3)
+
+
+def test_latencies_without_a_key_are_counted_above_the_limit_in_force(desk: Desk) -> None:
+    """Each arm above its own limit, a histogram's bound; of other amounts nothing is known without a key."""
+    slow, fast = upper_bound_of(bound_of(100.0)), upper_bound_of(bound_of(40.0))
+    watches = (Watch("latency_p95", "latency", fast, slow), Watch("cost_p95", "cost", 0.0, 0.0))
+    answers = Totals(succeeded=4, latency=Histogram([fast, fast * 1.02, slow, slow * 1.02]))
+    desk.ledger.add_unkeyed(True, answers)
+    desk.cut(HERE, watches)
+    desk.ledger.add_unkeyed(True, answers)
+    desk.ledger.add_unkeyed(False, answers)
+    desk.cut(THERE, watches)
+    desk.ledger.add_unkeyed(False, answers)
+    counts = desk.ledger.snapshot().unkeyed_counts
+    assert counts == {"latency_p95": {HERE: BinaryCounts(4, 1, 4, 3), THERE: BinaryCounts(0, 0, 4, 3)}}
 
 
 def test_others_may_add_to_what_counts(desk: Desk) -> None:

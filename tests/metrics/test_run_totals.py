@@ -11,88 +11,30 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from agent_canary.metrics import Histogram, Outcome
+from agent_canary.metrics import Outcome
 from agent_canary.metrics.arms import Arms, BinaryCounts, SliceKey
+from agent_canary.metrics.clusters import ArmClusters
+from agent_canary.metrics.columns import units_to_text
+from agent_canary.metrics.evidence import Evidence
 from agent_canary.metrics.failing_units import FailingUnits
-from agent_canary.metrics.run_totals import RunTotals
+from agent_canary.metrics.run_totals import MAX_SEEN, RunTotals
 from agent_canary.metrics.totals import Totals
 from agent_canary.metrics.units import first_outcomes
+from tests.metrics.totals_kit import WORKERS, through_text, union
 
-SHARE = st.sampled_from([0.01, 0.05, 0.25, 0.5, 1.0])
-KEY = st.builds(SliceKey, st.integers(0, 4), SHARE)
-COUNT = st.integers(0, 1000)
-UNIT = st.integers(0, 2**64 - 1)
-NAME = st.sampled_from(["failures", "thumbs_up", "größer"])
-TOTALS = st.builds(
-    Totals,
-    succeeded=COUNT,
-    failed=COUNT,
-    cancelled=COUNT,
-    latency=st.sampled_from([[], [0.0], [1.0, 250.0, 7000.0]]).map(Histogram),
-    cost_usd=st.integers(0, 1000).map(float),
-)
-ARMS = st.builds(Arms, TOTALS, TOTALS)
-FAILING = st.lists(st.tuples(SHARE, UNIT, st.booleans()), max_size=4)
-FIRST = st.lists(
-    st.tuples(UNIT, st.tuples(st.floats(0, 1e10), st.integers(0, 4), SHARE, st.booleans(), st.booleans())), max_size=4
-)
-
-
-@st.composite
-def binary_counts(draw: st.DrawFn) -> BinaryCounts:
-    """Counts with at most as many bad outcomes as outcomes."""
-    canary, stable = draw(COUNT), draw(COUNT)
-    return BinaryCounts(canary, draw(st.integers(0, canary)), stable, draw(st.integers(0, stable)))
-
-
-@st.composite
-def run_totals(draw: st.DrawFn, run: int = 3) -> RunTotals:
-    """What a worker may have seen."""
-    totals = RunTotals(run, draw(st.floats(0, 1e10) | st.just(math.inf)))
-    totals.keyed = draw(st.dictionaries(KEY, ARMS, max_size=2))
-    totals.unkeyed = draw(st.dictionaries(KEY, ARMS, max_size=1))
-    totals.scored = draw(st.dictionaries(NAME, st.dictionaries(KEY, binary_counts(), max_size=2), max_size=2))
-    for name, failures in draw(st.dictionaries(NAME, FAILING, max_size=2)).items():
-        for share, unit, is_canary in failures:
-            totals.add_failing(name, share, [(unit, is_canary)])
-    for unit, outcome in draw(FIRST):
-        totals.first.put(unit, outcome)
-    return totals
-
-
-WORKERS = run_totals()
-few = settings(max_examples=30, deadline=None)
+few = settings(max_examples=30)
 
 
 @dataclass
 class Request:
     """What a request tells of its unit's first outcome."""
 
-    unit: int | None
+    unit: int
     started_at: float
     outcome: Outcome | None
-    is_canary: bool = True
     stage_idx: int = 1
     traffic_share: float = 0.05
-
-    @property
-    def digest(self) -> bytes | None:
-        return None if self.unit is None else bytes(8) + self.unit.to_bytes(8, "big")
-
-
-def through_text(totals: RunTotals) -> RunTotals:
-    """What a store gives back."""
-    return RunTotals.from_json(json.loads(json.dumps(totals.to_json(), allow_nan=False)))
-
-
-def union(*parts: RunTotals) -> RunTotals:
-    """All parts merged."""
-    total = RunTotals(parts[0].run, math.inf)
-    for part in parts:
-        total.merge(part)
-    return total
 
 
 @few
@@ -147,15 +89,20 @@ def touch(totals: RunTotals) -> None:
             arms.stable.succeeded += 1
             arms.canary.latency.record_many([1.0])
         slices[SliceKey(9, 0.5)] = Arms()
-    for scored in totals.scored.values():
-        for counts in scored.values():
+    for by_slice in totals.unkeyed_counts.values():
+        for counts in by_slice.values():
             counts.add(True, 1, 1)
-        scored[SliceKey(9, 0.5)] = BinaryCounts()
-    for table in totals.failing.values():
+        by_slice[SliceKey(9, 0.5)] = BinaryCounts()
+    for sums in totals.clusters.values():
+        for arm_clusters in sums.values():
+            arm_clusters.stable.add_value(1, 0.5, 0.5)
+            arm_clusters.canary.count({2: 2}, {2: 1})
+        sums[SliceKey(9, 0.5)] = ArmClusters()
+    for table in (*totals.failing.values(), *totals.seen.values()):
         table.put(0, (0.9, 0.001))
-    totals.scored["new"] = {}
-    totals.failing["new"] = FailingUnits()
-    totals.first.put(0, (-1.0, 0, 0.5, True, True))
+    totals.unkeyed_counts["new"] = totals.clusters["new"] = {}
+    totals.failing["new"] = totals.seen["new"] = FailingUnits()
+    totals.first.put(0, (-1.0, 0, 0.5, True, True, True))
 
 
 def test_the_watermark_is_the_earliest() -> None:
@@ -174,62 +121,89 @@ def test_failing_units_are_noted_by_arm_and_share() -> None:
     assert "unknown" not in totals.failing
 
 
+def add(totals: RunTotals, requests: list[Request], is_canary: bool = True, offset: float = 0.0) -> list[Request]:
+    """Note requests of one arm; return those that were their unit's first."""
+    return totals.add_first_outcomes(requests, [request.unit for request in requests], is_canary, offset)
+
+
 def test_the_first_outcome_of_each_unit_is_kept() -> None:
-    """By time of assignment, not of arrival; without an outcome it has timed out; without a key there is no unit."""
+    """By time of assignment, not of arrival; without an outcome it has timed out."""
     totals = RunTotals(1)
-    totals.add_first_outcomes(
-        [
-            Request(7, 20.0, Outcome.SUCCEEDED),
-            Request(7, 10.0, Outcome.FAILED),
-            Request(7, 15.0, Outcome.SUCCEEDED),
-            Request(8, 10.0, None, is_canary=False),
-            Request(None, 1.0, Outcome.FAILED),
-            Request(9, 10.0, Outcome.SUCCEEDED),
-        ],
-        0.0,
-    )
-    totals.add_first_outcomes([Request(8, 30.0, Outcome.SUCCEEDED, is_canary=False), Request(9, -5.0, None)], 5.0)
+    requests = [
+        Request(7, 20.0, Outcome.SUCCEEDED),
+        Request(7, 10.0, Outcome.FAILED),
+        Request(7, 15.0, Outcome.SUCCEEDED),
+        Request(9, 10.0, Outcome.SUCCEEDED),
+    ]
+    assert add(totals, requests) == [requests[0], requests[3]]
+    stable = Request(8, 10.0, None)
+    assert add(totals, [stable], is_canary=False) == [stable]
+    assert add(totals, [Request(8, 30.0, Outcome.SUCCEEDED)], is_canary=False, offset=5.0) == []
+    assert add(totals, [Request(9, -5.0, None)], offset=5.0) == []
     assert dict(totals.first.items()) == {
-        7: (10.0, 1, 0.05, True, True),
-        8: (10.0, 1, 0.05, False, True),
-        9: (0.0, 1, 0.05, True, True),
+        7: (10.0, 1, 0.05, True, True, True),
+        8: (10.0, 1, 0.05, False, True, False),
+        9: (0.0, 1, 0.05, True, True, True),
     }
+
+
+def test_a_unit_that_meets_the_canary_later_has_met_it() -> None:
+    """Its first outcome stays stable's; on which arm it came first is another question."""
+    totals = RunTotals(1)
+    add(totals, [Request(7, 10.0, Outcome.SUCCEEDED), Request(8, 10.0, Outcome.FAILED)], is_canary=False)
+    add(totals, [Request(7, 20.0, Outcome.FAILED), Request(7, 30.0, Outcome.SUCCEEDED)])
+    add(totals, [Request(7, 40.0, Outcome.FAILED)], is_canary=False)
+    assert totals.first.get(7) == (10.0, 1, 0.05, False, False, True)
+    assert totals.first.get(8) == (10.0, 1, 0.05, False, True, False)
+    assert Evidence([totals], 1).users() == (2, 1)
 
 
 def test_first_outcomes_are_sampled_when_there_are_many() -> None:
     """Within one call, too, the table is the one that putting each unit would make."""
     totals, expected = RunTotals(1), first_outcomes()
     requests = [Request((number * 0x9E3779B97F4A7C15) % 2**64, 1.0, Outcome.SUCCEEDED) for number in range(20_000)]
-    totals.add_first_outcomes(requests, 0.0)
+    news = add(totals, requests)
     for request in requests:
-        expected.put(request.unit or 0, (1.0, 1, 0.05, True, False))
+        expected.put(request.unit, (1.0, 1, 0.05, True, False, True))
     assert totals.first == expected
     assert totals.first.level >= 2
+    assert {request.unit for request in news} >= set(totals.first)
+    assert add(totals, requests) == []
 
 
 def example_totals() -> RunTotals:
     """Totals with something in every part."""
     totals, key = RunTotals(2, 100.0), SliceKey(1, 0.05)
     totals.keyed[key] = totals.unkeyed[key] = Arms(Totals(succeeded=9), Totals(failed=2))
-    totals.scored["judge"] = {key: BinaryCounts(4, 1, 5, 0)}
+    totals.unkeyed_counts["latency_p95"] = {key: BinaryCounts(4, 1, 5, 0)}
+    totals.clusters_of("failures", key).canary.count({0: 3}, {0: 1})
     totals.add_failing("failures", 0.05, [(1, True)])
-    totals.first.put(1, (99.5, 1, 0.05, True, True))
+    seen = FailingUnits(MAX_SEEN)
+    seen.put(2, (0.05, None))
+    totals.merge_seen("judge", seen)
+    totals.first.put(1, (99.5, 1, 0.05, True, True, True))
     return totals
 
 
 def test_the_json_is_of_plain_types() -> None:
     """The format is written down here: a store of another release reads it."""
     arms = Arms(Totals(succeeded=9), Totals(failed=2)).to_json()
+    clusters = example_totals().clusters["failures"][SliceKey(1, 0.05)].to_json()
     assert example_totals().to_json() == {
-        "format": 1,
+        "format": 2,
         "run": 2,
         "watermark": 100.0,
         "keyed": [[1, 0.05, arms]],
         "unkeyed": [[1, 0.05, arms]],
-        "scored": {"judge": [[1, 0.05, [4, 1, 5, 0]]]},
+        "unkeyed_counts": {"latency_p95": [[1, 0.05, [4, 1, 5, 0]]]},
+        "clusters": {"failures": [[1, 0.05, clusters]]},
         "failing": {"failures": {"level": 0, "groups": [[0.0, 0.05, "AQAAAAAAAAA="]]}},
-        "first": {"level": 0, "groups": [[1, 0.05, True, True, "AQAAAAAAAAA=", "AAAAAADgWEA="]]},
+        "seen": {"judge": {"level": 0, "groups": [[0.05, None, "AgAAAAAAAAA="]]}},
+        "first": {"level": 0, "groups": [[1, 0.05, True, True, True, "AQAAAAAAAAA=", "AAAAAADgWEA="]]},
     }
+
+
+MANY = units_to_text(range(MAX_SEEN + 1))
 
 
 def with_(**parts: Any) -> Callable[[dict[str, Any]], object]:
@@ -244,7 +218,7 @@ def with_(**parts: Any) -> Callable[[dict[str, Any]], object]:
             (lambda data, part=part: {name: value for name, value in data.items() if name != part}, f"with '{part}'")
             for part in example_totals().to_json()
         ],
-        (with_(format=2), "format of run totals must be 1, got 2"),
+        (with_(format=1), "format of run totals must be 2, got 1"),
         (with_(run=-1), "run must be an integer >= 0, got -1"),
         (with_(watermark=-1.0), "watermark must be a finite number >= 0"),
         (with_(watermark=math.nan), "watermark must be a finite number >= 0"),
@@ -255,8 +229,13 @@ def with_(**parts: Any) -> Callable[[dict[str, Any]], object]:
         (with_(keyed=[[1, 0.05, {}]]), "data must be an object with 'stable'"),
         (with_(keyed=[[1, 0.05, Arms().to_json()], [1, 0.05, Arms().to_json()]]), "keyed must have each slice once"),
         (with_(unkeyed=None), "unkeyed must be a list"),
-        (with_(scored=[]), "scored must be an object"),
-        (with_(scored={"judge": [[1, 0.05, [1, 2, 3, 4]]]}), "more bad outcomes than outcomes"),
+        (with_(unkeyed_counts=[]), "unkeyed_counts must be an object"),
+        (with_(unkeyed_counts={"latency_p95": [[1, 0.05, [1, 2, 3, 4]]]}), "more bad outcomes than outcomes"),
+        (with_(clusters=[]), "clusters must be an object"),
+        (with_(clusters={"failures": {}}), "failures must be a list"),
+        (with_(clusters={"failures": [[1, 0.05, {"stable": []}]]}), "clusters must have 3, 5 or 6 columns"),
+        (with_(seen=None), "seen must be an object"),
+        (with_(seen={"judge": {"level": 0, "groups": [[0.5, None, MANY]]}}), "at most 512 units"),
         (with_(failing=[]), "failing must be an object"),
         (with_(failing={"failures": {}}), "data must be an object with 'groups'"),
         (with_(first=None), "data must be an object with 'groups'"),
@@ -276,7 +255,8 @@ def test_a_full_workers_totals_are_read_in_a_few_milliseconds() -> None:
     for number in range(4096):
         unit = (number * 0x9E3779B97F4A7C15) % 2**64
         totals.add_failing("failures", 0.05, [(unit, number % 3 == 0)])
-        totals.first.put(unit, (1.7e9 + number, 1, 0.05, number % 20 == 0, number % 50 == 0))
+        outcome = number % 20 == 0, number % 50 == 0, number % 20 == 0
+        totals.first.put(unit, (1.7e9 + number, 1, 0.05, *outcome))
     text = json.dumps(totals.to_json())
     fastest = min(timed(lambda: RunTotals.from_json(json.loads(text))) for _ in range(5))
     assert len(text) < 140_000

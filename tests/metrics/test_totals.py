@@ -15,6 +15,7 @@ from agent_canary.metrics.totals import LARGEST_SCORE, MAX_SCORE_NAMES, ScoreSum
 
 COUNTS = st.integers(0, 10**12)
 MILLISECONDS = st.lists(st.integers(0, 10**6).map(float), max_size=20).map(Histogram)
+HISTOGRAMS = ("latency", "first_token", "cost", "tokens")
 WHOLE_NUMBERS = st.integers(-(10**6), 10**6).map(float)
 
 
@@ -28,6 +29,8 @@ def totals(draw: st.DrawFn) -> Totals:
         timed_out=draw(COUNTS),
         latency=draw(MILLISECONDS),
         first_token=draw(MILLISECONDS),
+        cost=draw(MILLISECONDS),
+        tokens=draw(MILLISECONDS),
         input_tokens=draw(COUNTS),
         output_tokens=draw(COUNTS),
         cost_usd=float(draw(st.integers(0, 10**6))),
@@ -72,8 +75,9 @@ def test_merging_adds_every_part(one: Totals, other: Totals) -> None:
     both = sum_of(one, other)
     for part in ("succeeded", "failed", "cancelled", "timed_out", "input_tokens", "output_tokens", "cost_usd"):
         assert getattr(both, part) == getattr(one, part) + getattr(other, part)
-    for part in ("latency", "first_token"):
+    for part in HISTOGRAMS:
         assert getattr(both, part).count == getattr(one, part).count + getattr(other, part).count
+        assert getattr(both, part).sum == getattr(one, part).sum + getattr(other, part).sum
     for name in one.scores | other.scores:
         nothing = ScoreSums()
         mine, theirs = one.scores.get(name, nothing), other.scores.get(name, nothing)
@@ -106,7 +110,8 @@ def test_merging_and_subtracting_leave_the_other_as_it_was(one: Totals, other: T
     total = sum_of(one, other)
     for name in list(total.scores):
         total.add_score(name, 1.0)
-    total.latency.record_many([1.0])
+    for part in HISTOGRAMS:
+        getattr(total, part).record_many([1.0])
     assert other == kept
     total.subtract(other)
     assert other == kept
@@ -117,11 +122,11 @@ def test_merging_and_subtracting_leave_the_other_as_it_was(one: Totals, other: T
     [
         (Totals(succeeded=4), "succeeded"),
         (Totals(input_tokens=1), "input_tokens"),
-        (Totals(latency=Histogram([5.0])), "histogram"),
+        *[(Totals(**{part: Histogram([5.0])}), "histogram") for part in HISTOGRAMS],
         (Totals(scores={"judge": ScoreSums(2, 1.0, 1.0)}), "score 'judge'"),
         (Totals(scores={"other": ScoreSums(1, 1.0, 1.0)}), "score 'other'"),
     ],
-    ids=["count", "tokens", "latency", "score", "another score"],
+    ids=["count", "input", *HISTOGRAMS, "score", "another score"],
 )
 def test_what_is_no_past_state_cannot_be_subtracted(earlier: Totals, named: str) -> None:
     """It is refused with the part's name, and nothing is changed."""
@@ -130,6 +135,21 @@ def test_what_is_no_past_state_cannot_be_subtracted(earlier: Totals, named: str)
     with pytest.raises(ValueError, match=named):
         now.subtract(earlier)
     assert now == before
+
+
+@few
+@given(TOTALS)
+def test_a_copy_is_independent(seen: Totals) -> None:
+    """No histogram and no score of it is shared."""
+    kept = Totals.from_json(seen.to_json())
+    twin = seen.copy()
+    assert twin == seen
+    for part in HISTOGRAMS:
+        getattr(twin, part).record_many([1.0])
+    for sums in twin.scores.values():
+        sums.add(1.0)
+    twin.scores["new"] = ScoreSums()
+    assert seen == kept
 
 
 @few
@@ -244,7 +264,7 @@ def with_(**parts: Any) -> Callable[[dict[str, Any]], object]:
         (with_(input_tokens=True), "totals input_tokens must be an integer >= 0"),
         (with_(cost_usd=-0.01), "totals cost_usd must be a finite number >= 0"),
         (with_(cost_usd=float("nan")), "totals cost_usd must be a finite number >= 0"),
-        (with_(latency=[]), "an object with 'scale'"),
+        *[(with_(**{part: []}), "an object with 'scale'") for part in HISTOGRAMS],
         (with_(scores=[]), "totals scores must be an object"),
         (with_(scores={"judge": 1}), r"score 'judge' must be \[count, total, squares\]"),
         (with_(scores={"judge": [1, 2.0]}), r"score 'judge' must be \[count, total, squares\]"),

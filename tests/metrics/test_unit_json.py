@@ -20,7 +20,7 @@ from agent_canary.metrics.units import first_outcomes
 UNIT = st.integers(0, 2**64 - 1)
 SHARE = st.floats(0.0, 1.0)
 SHARES = st.tuples(SHARE, st.one_of(st.none(), st.floats(0.0, 1.0, exclude_min=True)))
-FIRST = st.tuples(st.floats(-1e10, 1e10), st.integers(0, 9), SHARE, st.booleans(), st.booleans())
+FIRST = st.tuples(st.floats(-1e10, 1e10), st.integers(0, 9), SHARE, st.booleans(), st.booleans(), st.booleans())
 
 
 def through_text(data: object) -> Any:
@@ -84,8 +84,8 @@ def test_first_outcomes_survive_json(values: dict[int, Any], level: int) -> None
     restored = first_from_json(through_text(first_to_json(table)))
     assert restored == table
     for unit in values:
-        restored.put(unit >> level, (-1e11, 0, 0.5, True, True))
-        table.put(unit >> level, (-1e11, 0, 0.5, True, True))
+        restored.put(unit >> level, (-1e11, 0, 0.5, True, True, True))
+        table.put(unit >> level, (-1e11, 0, 0.5, True, True, True))
     assert restored == table
 
 
@@ -106,7 +106,8 @@ def test_a_full_table_is_compact() -> None:
     failing, first = FailingUnits(), first_outcomes()
     for unit in {chance.getrandbits(64) for _ in range(4096)}:
         failing.put(unit, chance.choice([(0.0, 0.05), (0.01, None), (0.01, 0.05)]))
-        first.put(unit, (1.7e9 + chance.random(), 1, 0.05, chance.random() < 0.05, chance.random() < 0.01))
+        outcome = (chance.random() < 0.05, chance.random() < 0.01, chance.random() < 0.05)
+        first.put(unit, (1.7e9 + chance.random(), 1, 0.05, *outcome))
     assert (len(failing), len(first)) == (4096, 4096)
     assert len(json.dumps(failing_to_json(failing))) < 45_000
     assert len(json.dumps(first_to_json(first))) < 89_000
@@ -148,8 +149,8 @@ def test_failing_units_that_are_not_ours_are_refused(data: Any, message: str) ->
 
 def group(**parts: Any) -> dict[str, Any]:
     """A table of one group of first outcomes, with some parts of it replaced."""
-    whole = {"stage": 1, "share": 0.05, "on_canary": True, "failed": False, "units": UNITS, "times": TIMES, **parts}
-    return {"level": 0, "groups": [list(whole.values())]}
+    whole = {"stage": 1, "share": 0.05, "on_canary": True, "failed": False, "met_canary": True}
+    return {"level": 0, "groups": [list({**whole, "units": UNITS, "times": TIMES, **parts}.values())]}
 
 
 @pytest.mark.parametrize(
@@ -157,13 +158,14 @@ def group(**parts: Any) -> dict[str, Any]:
     [
         (None, "data must be an object with 'groups'"),
         ({"level": 0, "groups": "none"}, "groups of first outcomes must be a list"),
-        ({"level": 0, "groups": [[1, 0.05]]}, r"must be \[stage, share, on_canary, failed, units, times\]"),
+        ({"level": 0, "groups": [[1, 0.05]]}, r"must be \[stage, share, on_canary, failed, met_canary, units, times\]"),
         ({**group(), "level": 1}, "units at level 1 must be below"),
         (group(stage=-1), "stage_idx must be an integer >= 0"),
         (group(stage=1.0), "stage_idx must be an integer >= 0"),
         (group(share=2), r"share must be a number in \[0, 1\]"),
         (group(on_canary=1), "on_canary must be true or false, got 1"),
         (group(failed=None), "failed must be true or false, got None"),
+        (group(met_canary="yes"), "met_canary must be true or false, got 'yes'"),
         (group(units="?"), "units of a group must be base64"),
         (group(times="?"), "times of a group must be base64"),
         (group(times=seconds_to_text([5.0])), "as many units as times, got 2 and 1"),

@@ -208,14 +208,28 @@ def test_scores_are_summed_by_name() -> None:
     assert metrics.total == 0
 
 
+def test_scores_of_recorded_answers_are_among_what_was_recorded() -> None:
+    """Those of assignments are not: who judges answers without a key must not count an answer twice."""
+    metrics = VersionMetrics()
+    metrics.record(True, 5.0)
+    metrics.record_score("judge", 0.5)
+    metrics.score("judge", 1.0)
+    metrics.record_score("judge", True)
+    metrics.record_score("length", 3)
+    assert metrics.recorded.scores == {"judge": ScoreSums(2, 1.5, 1.25), "length": ScoreSums(1, 3.0, 9.0)}
+    assert metrics.totals.scores == {"judge": ScoreSums(3, 2.5, 2.25), "length": ScoreSums(1, 3.0, 9.0)}
+    assert (metrics.recorded.total, metrics.total) == (1, 1)
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("", 1.0), (None, 1.0), ("judge", float("nan")), ("judge", "good"), ("judge", None)]
 )
 def test_a_score_that_is_no_number_with_a_name_is_refused(name: Any, value: Any) -> None:
     """Where it enters, and nothing is counted."""
     metrics = VersionMetrics()
-    with pytest.raises(ValueError, match=r"name must be|score 'judge' must be"):
-        metrics.score(name, value)
+    for refuse in (metrics.score, metrics.record_score):
+        with pytest.raises(ValueError, match=r"name must be|score 'judge' must be"):
+            refuse(name, value)
     assert metrics.totals == Totals()
 
 
@@ -224,9 +238,10 @@ def test_names_of_scores_are_bounded() -> None:
     metrics = VersionMetrics()
     for number in range(MAX_SCORE_NAMES):
         metrics.score(f"score {number}", 1.0)
-    with pytest.raises(ValueError, match="name must be one of at most 64 names of scores, got one more: 'another'"):
-        metrics.score("another", 1.0)
-    metrics.score("score 0", 1.0)
+    for refuse in (metrics.score, metrics.record_score):
+        with pytest.raises(ValueError, match="name must be one of at most 64 names of scores, got one more: 'another'"):
+            refuse("another", 1.0)
+    metrics.record_score("score 0", 1.0)
     assert len(metrics.totals.scores) == MAX_SCORE_NAMES
     assert metrics.totals.scores["score 0"].count == 2
 

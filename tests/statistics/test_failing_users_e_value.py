@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent_canary.statistics import log_e_value, log_sampling_weight
+from agent_canary.statistics import log_e_value, log_sampling_weight, usage_ratio
 
 Unit = tuple[float, float | None]
 
@@ -231,3 +231,35 @@ def test_the_fewest_users_that_can_roll_back_are_those_of_the_documents(share: f
         return log_e_value({(0.0, share): failing}, 1.2) + log_sampling_weight(0)
 
     assert evidence(users) >= alarm > evidence(users - 1)
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.01, 0.05, 0.25, 0.5]), st.integers(1, 40)), min_size=1, max_size=5))
+def test_a_canary_that_is_used_as_its_share_says_has_a_usage_ratio_of_one(slices: list[tuple[float, int]]) -> None:
+    """Answers that split like the users, over a ramp with more and less traffic, are no more use of either version."""
+    split = [(share, round(share * 100) * weight, round((1 - share) * 100) * weight) for share, weight in slices]
+    assert usage_ratio(split) == pytest.approx(1.0)
+    twice = [(share, 2 * canary, stable) for share, canary, stable in split]
+    assert usage_ratio(twice) == pytest.approx(2.0)
+
+
+def test_no_answers_of_a_version_say_nothing_about_use() -> None:
+    """Before both versions answered while both could, the ratio is 1."""
+    assert usage_ratio([]) == 1.0
+    assert usage_ratio([(0.05, 0, 90), (0.0, 0, 50)]) == 1.0
+    assert usage_ratio([(1.0, 70, 0)]) == 1.0
+
+
+def test_failing_users_are_judged_at_the_canarys_use() -> None:
+    """Three times the failing users on a canary that is used three times as much are no evidence against it."""
+    groups = {(0.0, 0.1): 30, (0.1, None): 90}
+    ratio = usage_ratio([(0.1, 300, 900)])
+    assert ratio == pytest.approx(3.0)
+    assert log_e_value(groups, 1.2) > log(100.0)
+    assert log_e_value(groups, 1.2 * ratio) < 0.0
+
+
+@pytest.mark.parametrize("slice_", [(1.1, 1, 1), (-0.1, 1, 1), (0.5, -1, 1), (0.5, 1, -1), (float("nan"), 1, 1)])
+def test_impossible_use_is_refused(slice_: tuple[float, int, int]) -> None:
+    """The error says what was found."""
+    with pytest.raises(ValueError, match=r"slices must be of a share in \[0, 1\] and of numbers of answers"):
+        usage_ratio([slice_])

@@ -16,7 +16,7 @@ _ERRORS = 1.645
 
 
 def risk_ratio(slices: Iterable[BinaryCounts]) -> float | None:
-    """How many times as often the canary's answer was bad; None when undefined, infinite where only the canary's are."""
+    """How many times as often the canary's answer was bad; None when undefined, infinite where stable's never was."""
     canary, stable, _ = _sums(slices)
     if not canary and not stable:
         return None

@@ -71,6 +71,7 @@ def _test(metric: str, case: Case) -> RateTest:
         clusters=seen.clusters(metric),
         unkeyed=seen.unkeyed_counts(metric),
         failing=seen.failing(metric),
+        grows_with_use=False,
     )
     return test_rate(evidence, 1.0, case, case.memory.exact.setdefault(metric, ExactTest()))
 
@@ -102,14 +103,16 @@ def _sentence(
     stable, canary = values
     name = f"p{100.0 * quantile:g}"
     of = "" if limit is None else f" of {limit_text(spec.amount, limit)}"
-    numbers = (
-        f"{spec.name}: {wording.percent(total.canary_bad, total.canary_total)} of canary answers took more than "
-        f"{spec.tolerance:g} times stable's {name}{of} ({total.canary_bad:,} of {total.canary_total:,}) against "
-        f"{wording.percent(total.stable_bad, total.stable_total)} on stable above that {name} itself "
-        f"({total.stable_bad:,} of {total.stable_total:,})"
-    )
+    in_this_stage = ""
     if stable and canary:
-        numbers += f"; {name} in this stage {limit_text(spec.amount, canary)} against {limit_text(spec.amount, stable)}"
+        both = limit_text(spec.amount, canary), limit_text(spec.amount, stable)
+        in_this_stage = f"{name} {both[0]} on the canary against {both[1]} on stable in this stage; "
+    numbers = (
+        f"{spec.name}: {in_this_stage}{wording.percent(total.canary_bad, total.canary_total)} of canary answers "
+        f"({total.canary_bad:,} of {total.canary_total:,}) took more than {spec.tolerance:g} times stable's past "
+        f"{name}{of}, {wording.percent(total.stable_bad, total.stable_total)} on stable ({total.stable_bad:,} of "
+        f"{total.stable_total:,}) more than that {name}"
+    )
     evidence = f"; evidence {wording.odds(log_e)}, alarm from {wording.odds(math.log(1.0 / case.alpha))}"
     if status is FindingStatus.PASS:
         evidence = f"; shown to be less than {wording.share(case.plan.delta)} of answers worse"

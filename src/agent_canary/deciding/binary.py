@@ -121,7 +121,7 @@ def _sentence(
         f"({total.stable_bad:,} of {total.stable_total:,})"
     )
     difference = ""
-    if test.difference is not None and test.error is not None:
+    if test.difference is not None and test.error is not None and test.is_normal:
         difference = f", difference {wording.points(test.difference, test.error)}"
     compared = "" if test.ratio is None else f", {wording.as_often(test.ratio)} where {spec.tolerance:g} is tolerated"
     evidence = f"; evidence {wording.odds(test.log_e)}, alarm from {wording.odds(math.log(1.0 / case.alpha))}"

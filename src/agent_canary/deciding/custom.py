@@ -22,7 +22,7 @@ class ArmSummary:
         failures: How many of them failed.
         score_counts: How many scores there are of each name that a :class:`~agent_canary.Score` or
             :class:`~agent_canary.Rate` of the plan watches.
-        score_means: Their means by name; of a rate, the share of bad ones.
+        score_means: Their means by name.
         latency_ms: Quantiles of the latency by p: 0.5, 0.95 and 0.99; milliseconds, within 0.54 %.
         cost_usd: Mean US dollars per answer that reported a cost; 0 when none did.
         tokens: Mean tokens per answer that reported them; 0 when none did.

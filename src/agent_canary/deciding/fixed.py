@@ -9,7 +9,7 @@ from ..plan import SafetyMargin, Threshold
 from . import wording
 from .case import Case
 from .finding import Finding, FindingStatus
-from .stage_scores import counts_zeros, stage_score
+from .stage_scores import stage_score
 
 
 def judge_margin(spec: SafetyMargin, case: Case) -> Finding:
@@ -75,4 +75,4 @@ def _measured(metric: str, canary: StageTotals, case: Case) -> tuple[int, float]
     if known is not None:
         return known(canary)
     sums = stage_score(case, metric, is_canary=True)
-    return sums.count, 1.0 - sums.mean if sums.count and counts_zeros(case, metric) else sums.mean
+    return sums.count, sums.mean

@@ -2,9 +2,10 @@
 
 Three kinds of evidence, each blind where another sees:
 
-* *failing users*, exact whatever users do: strong where bad answers are rare. It sees who met one, not how often, so it
-  counts only while the canary is also worse per answer, slice by slice, by more than its usual error: a canary that
-  people merely use more has more failing users at the same rate;
+* *failing users*, exact whatever users do: strong where bad answers are rare. It sees who met one, not how often, and a
+  canary that people merely use more has more failing users at the same rate. So the tolerance grows with how much more
+  it is used, and the evidence counts only while the canary is also worse per answer, slice by slice, by more than its
+  usual error;
 * *hash buckets*, the rate per answer with a variance that knows that a user's answers are alike: strong where bad
   answers are frequent;
 * the *exact conditional test*, for answers without a key. Other answers, so it multiplies.
@@ -23,23 +24,26 @@ from ..metrics.clusters import ArmClusters
 from ..metrics.failing_units import FailingCounts
 from ..metrics.units import FirstOutcome
 from ..statistics import (
+    LARGEST_TOLERANCE,
     Contrast,
     log_e_value,
     log_likelihood_ratios,
     log_mean_exp,
     log_sampling_weight,
     margin,
+    usage_ratio,
 )
 from . import settling
 from .agreement import is_surely_above, risk_ratio, total_of
 from .case import DISPLAY_ALPHA, PASS_ALPHA, Case
-from .contrasts import contrast_of, error_of, log_evidence, log_evidence_below, tau_squared_of
+from .contrasts import below, contrast_of, error_of, log_evidence, log_evidence_below, tau_squared_of
 from .finding import FindingStatus
 from .memory import ExactTest, since
 
 FIRST_OUTCOMES_SHARE = 0.1
 """The part of a failure guardrail's alpha that is spent on first outcomes."""
 _FIRST_OUTCOME_SLICE_SECONDS = 10.0
+_FEWEST_FOR_AN_INTERVAL = 5
 _CONTRAST = 1000
 """What a contrast takes at least, in the steps of a pause."""
 
@@ -54,6 +58,7 @@ class RateEvidence:
         unkeyed: Counts of answers without one.
         failing: Where the users are that met a bad answer.
         tests_first_outcomes: Whether a tenth of alpha is spent on the users' first outcomes.
+        grows_with_use: Whether who comes more often is likelier to be among *failing*: not of users' first answers.
     """
 
     keyed: CountsBySlice
@@ -61,6 +66,7 @@ class RateEvidence:
     unkeyed: CountsBySlice
     failing: FailingCounts
     tests_first_outcomes: bool = False
+    grows_with_use: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,14 @@ class RateTest:
     factor: float
 
     @property
+    def is_normal(self) -> bool:
+        """Whether there are so many good and bad answers of both that an interval from a variance describes them."""
+        total = self.total
+        bad = min(total.canary_bad, total.stable_bad)
+        good = min(total.canary_total - total.canary_bad, total.stable_total - total.stable_bad)
+        return min(bad, good) >= _FEWEST_FOR_AN_INTERVAL
+
+    @property
     def difference(self) -> float | None:
         """The canary's rate minus stable's, slice by slice where the answers have a key."""
         if self.plain is not None:
@@ -108,12 +122,12 @@ def test_rate(seen: RateEvidence, tolerance: float, case: Case, exact: ExactTest
         exact: The exact test so far; changed in place.
     """
     _advance(exact, seen.unkeyed, tolerance, case.plan.delta)
-    slices = [*seen.keyed.values(), *seen.unkeyed.values()]
+    slices = [counts for slices in (seen.keyed, seen.unkeyed) for _, counts in sorted(slices.items())]
     tolerated = contrast_of(seen.clusters, tolerance)
     plain = tolerated if tolerance == 1.0 else contrast_of(seen.clusters)
     case.evidence.pause(_CONTRAST)
     log_buckets = log_evidence(tolerated, tolerated.difference if tolerated else 0.0)
-    log_users, log_exact = _log_e_failing_users(seen.failing, tolerance), log_mean_exp(exact.log_ratios)
+    log_users, log_exact = _log_e_failing_users(seen, tolerance), log_mean_exp(exact.log_ratios)
     agreed = is_surely_above(slices, tolerance)
     if not agreed:
         log_users, log_exact = min(0.0, log_users), min(0.0, log_exact)
@@ -129,8 +143,8 @@ def test_rate(seen: RateEvidence, tolerance: float, case: Case, exact: ExactTest
         log_e=log_e,
         log_e_below=log_below,
         plain=plain,
-        error=error_of(plain, DISPLAY_ALPHA),
-        factor=_factor(log_e if agreed else 0.0, tolerated, log_below, case),
+        error=error_of(plain, DISPLAY_ALPHA, effect=1.0),
+        factor=min(_factor_to_fail(log_e if agreed else 0.0, tolerated, case), _factor_to_pass(log_below, plain, case)),
     )
 
 
@@ -144,15 +158,21 @@ def status_of(test: RateTest, alpha: float) -> FindingStatus:
     return FindingStatus.PASS if test.log_e_below >= math.log(1.0 / PASS_ALPHA) else FindingStatus.INCONCLUSIVE
 
 
-def _factor(log_e: float, tolerated: Contrast | None, log_below: float, case: Case) -> float:
-    to_fail, to_pass = math.log(1.0 / case.alpha), math.log(1.0 / PASS_ALPHA)
-    factors = [settling.factor_by_growth(log_e, to_fail), settling.factor_by_growth(log_below, to_pass)]
-    if tolerated is not None:
-        tau_squared = tau_squared_of(tolerated)
-        factors.append(
-            settling.factor_by_precision(tolerated.difference, tolerated.variance, tau_squared, to_fail + math.log(2.0))
-        )
-    return min(factors)
+def _factor_to_fail(log_e: float, tolerated: Contrast | None, case: Case) -> float:
+    log_threshold = math.log(1.0 / case.alpha)
+    factor = settling.factor_by_growth(log_e, log_threshold)
+    if tolerated is None:
+        return factor
+    excess, variance, tau_squared = tolerated.difference, tolerated.variance, tau_squared_of(tolerated)
+    # Hash buckets count half.
+    by_buckets = settling.factor_by_precision(excess, variance, tau_squared, log_threshold + math.log(2.0))
+    return min(factor, by_buckets)
+
+
+def _factor_to_pass(log_below: float, plain: Contrast | None, case: Case) -> float:
+    log_threshold = math.log(1.0 / PASS_ALPHA)
+    by_buckets = settling.factor_by_precision(*below(plain, case.plan.delta), log_threshold)
+    return min(by_buckets, settling.factor_by_growth(log_below, log_threshold))
 
 
 def _weighted(log_e: float, log_e_first: float, weight: float) -> float:
@@ -160,7 +180,7 @@ def _weighted(log_e: float, log_e_first: float, weight: float) -> float:
 
 
 def _advance(exact: ExactTest, now: CountsBySlice, tolerance: float, delta: float) -> None:
-    for key, counts in now.items():
+    for key, counts in sorted(now.items()):
         news = since(exact.before.get(key, BinaryCounts()), counts)
         if news is not None and news.total >= _slice_size(key.share):
             exact.before[key] = counts
@@ -185,10 +205,15 @@ def _multiply(test: ExactTest, slice_: BinaryCounts, tolerance: float) -> None:
     test.log_ratios = tuple(map(sum, zip(test.log_ratios, ratios, strict=True)))
 
 
-def _log_e_failing_users(failing: FailingCounts, tolerance: float) -> float:
+def _log_e_failing_users(seen: RateEvidence, tolerance: float) -> float:
+    failing = seen.failing
     if not failing.by_shares:
         return 0.0
-    return log_e_value(failing.by_shares, tolerance) + log_sampling_weight(failing.level)
+    use = 1.0
+    if seen.grows_with_use:
+        use = usage_ratio((key.share, counts.canary_total, counts.stable_total) for key, counts in seen.keyed.items())
+    tolerated = min(LARGEST_TOLERANCE, tolerance * max(1.0, use))
+    return log_e_value(failing.by_shares, tolerated) + log_sampling_weight(failing.level)
 
 
 def _log_e_first_outcomes(case: Case, tolerance: float) -> float:

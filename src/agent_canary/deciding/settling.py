@@ -39,11 +39,12 @@ def words(factor: float, answers: int, users: int, answers_per_second: float) ->
     if not 1.0 < factor < _MOST or not answers:
         return ""
     more = wording.rounded((factor - 1.0) * (users or answers))
-    noun = "users" if users else "answers"
+    amount = wording.users(more) if users else wording.answers(more)
+    number, noun = amount.split(" ")
     if answers_per_second <= 0.0:
-        return f"about {more:,} more canary {noun} would settle it"
+        return f"about {number} more canary {noun} would settle it"
     time = wording.duration((factor - 1.0) * answers / answers_per_second)
-    return f"about {more:,} more canary {noun}, some {time} at the present rate, would settle it"
+    return f"about {number} more canary {noun}, some {time} at the present rate, would settle it"
 
 
 def _smallest(reaches: Callable[[float], bool]) -> float:

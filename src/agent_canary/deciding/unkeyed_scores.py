@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from operator import itemgetter
 
 from ..metrics.arms import SliceKey
 from ..metrics.totals import ScoreSums
@@ -16,7 +17,7 @@ UnkeyedScores = Mapping[SliceKey, tuple[ScoreSums, ScoreSums]]
 
 def contrast_of_sums(slices: UnkeyedScores) -> Contrast | None:
     """Return the canary's mean minus stable's; None when no slice has both."""
-    return contrast_of_answers([(_answers(canary), _answers(stable)) for canary, stable in slices.values()])
+    return contrast_of_answers([(_answers(canary), _answers(stable)) for _, (canary, stable) in _in_order(slices)])
 
 
 def log_e_of_bounded(spec: Score, now: UnkeyedScores, memory: BoundedTest) -> float:
@@ -27,7 +28,7 @@ def log_e_of_bounded(spec: Score, now: UnkeyedScores, memory: BoundedTest) -> fl
     if spec.bounds is None:
         raise ValueError(f"score {spec.name!r} has no bounds: the exact test of bounded means needs them")
     low, high = spec.bounds
-    for key, both in now.items():
+    for key, both in _in_order(now):
         before = memory.before.get(key, (ScoreSums(), ScoreSums()))
         news = [_since(old, new) for old, new in zip(before, both, strict=True)]
         if all(each.count >= 0 for each in news) and any(each.count for each in news):
@@ -35,6 +36,11 @@ def log_e_of_bounded(spec: Score, now: UnkeyedScores, memory: BoundedTest) -> fl
             canary, stable = (_mapped(each, low, high, spec.higher_is_better) for each in news)
             memory.test = bounded_mean.advance(memory.test, (canary, stable), spec.tolerance / (high - low))
     return memory.test.log_e
+
+
+def _in_order(slices: UnkeyedScores) -> Iterable[tuple[SliceKey, tuple[ScoreSums, ScoreSums]]]:
+    """By stage and share: which worker's totals were read first must not matter."""
+    return sorted(slices.items(), key=itemgetter(0))
 
 
 def _since(before: ScoreSums, now: ScoreSums) -> ScoreSums:

@@ -1,7 +1,7 @@
 """Sums over 64 clusters of users: what the variance of a mean is made of when a user's answers are alike.
 
-A user's cluster is six bits of its hash that routing does not use, so the answers of different clusters are independent.
-The sums merge by addition, whatever the number of users.
+A user's cluster is six bits of its hash that routing does not use, so the answers of different clusters are
+independent. The sums merge by addition, whatever the number of users.
 
 The 64 counts of a sum stand side by side in one integer of 64 x 64 bits: two such sums are added in a tenth of a
 microsecond, and the sums of a hundred workers are united at every analysis.
@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
-from operator import add
+from operator import add, attrgetter
 from sys import byteorder
 from typing import Any
 
@@ -24,6 +24,7 @@ CLUSTERS = 64
 
 _BYTES = 8 * CLUSTERS
 _BITS_PER_CLUSTER = 64
+_counts_of, _values_of = attrgetter("_answers", "_bad", "_covered"), attrgetter("_values")
 
 
 def _packed(counts: Mapping[int, int]) -> int:
@@ -49,7 +50,7 @@ def _zeros() -> array[float]:
 class ClusterSums:
     """Sums of one arm's answers by cluster; what no answer needed is not kept.
 
-    Outcomes are 0/1, counted as bad ones, or real values. An answer without a covariate is in ``m`` and ``x`` not at all.
+    Outcomes are 0/1, counted as bad ones, or real values. An answer without a covariate is in neither ``m`` nor ``x``.
     """
 
     __slots__ = ("_answers", "_bad", "_covered", "_values")
@@ -147,11 +148,10 @@ class ClusterSums:
     def united(cls, parts: Sequence[ClusterSums]) -> ClusterSums:
         """Return the sums of all parts."""
         total = cls()
-        total._answers = sum([part._answers for part in parts])
-        total._bad = sum([part._bad for part in parts])
-        total._covered = sum([part._covered for part in parts])
-        for index in range(max(len(part._values) for part in parts)):
-            columns = [part._values[index] for part in parts if len(part._values) > index]
+        total._answers, total._bad, total._covered = map(sum, zip(*map(_counts_of, parts), strict=True))
+        values: list[list[array[float]]] = list(map(_values_of, parts))
+        for index in range(max(map(len, values))):
+            columns = [each[index] for each in values if len(each) > index]
             total._values.append(array("d", map(sum, zip(*columns, strict=True))))
         return total
 
@@ -187,6 +187,8 @@ class ClusterSums:
         values = [array("d", seconds_from_text("sums by cluster", text)) for text in texts[3:]]
         if len(texts) not in (3, 5, 6) or any(len(column) != CLUSTERS for column in (*counts, *values)):
             raise ValueError(f"clusters must have 3, 5 or 6 columns of {CLUSTERS} numbers, got {len(texts)}")
+        if len(texts) < 6 and any(counts[2]):
+            raise ValueError("clusters with covariates must have their sums as the sixth column, got none")
         if not all(isfinite(number) for column in values for number in column):
             raise ValueError("clusters must hold finite numbers, got one that is not")
         twin = cls()

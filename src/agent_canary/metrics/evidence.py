@@ -14,8 +14,8 @@ from .run_totals import MAX_SEEN, ClustersBySlice, RunTotals
 from .totals import MICRO_DOLLARS, ScoreSums, Totals
 from .units import FirstOutcome, Pause, UnitTable, first_outcomes, no_pause
 
-# What adding the counts of a slice takes, adding a histogram or the clusters of a slice, and looking at a first outcome,
-# in steps of a pause.
+# What adding the counts of a slice takes, adding a histogram or the clusters of a slice, and looking at a first
+# outcome, in steps of a pause.
 _SLICE, _HISTOGRAM, _CLUSTERS, _FIRST = 6, 400, 6, 3
 _BATCH = 256
 
@@ -137,7 +137,7 @@ class Evidence:
         return total
 
     def clusters(self, metric: str) -> ClustersBySlice:
-        """Answers and their values by cluster, by stage and share: see :attr:`RunTotals.clusters`. Not to be changed."""
+        """Answers and values by cluster, by stage and share: see :attr:`RunTotals.clusters`. Not to be changed."""
         known = self._clusters.get(metric)
         if known is None:
             known = self._clusters[metric] = self._united_clusters(metric)
@@ -150,13 +150,21 @@ class Evidence:
             for key, arms in self.clusters(metric).items()
         }
 
-    def score(self, name: str, stage_idx: int, *, is_canary: bool) -> ScoreSums:
-        """The sums of a score that a guardrail watches, of one arm in a stage; of a 0/1 score, how often it was bad."""
+    def score(self, name: str, stage_idx: int, *, is_canary: bool, bad: float | None = None) -> ScoreSums:
+        """The sums of a score's values that a guardrail watches, of one arm in a stage.
+
+        Args:
+            name: The score's name.
+            stage_idx: The stage, from 0.
+            is_canary: Which arm.
+            bad: The bad value where it is a 0/1 score, of which clusters count the bad ones; None for real values.
+        """
         total = ScoreSums()
         for key, arms in self.clusters(name).items():
             if key.stage_idx == stage_idx:
                 sums = arms.of(is_canary)
-                total.merge(ScoreSums(sums.answers, sums.total, sums.squares))
+                values = sums.answers - sums.total if bad == 0.0 else sums.total
+                total.merge(ScoreSums(sums.answers, values, values if bad is not None else sums.squares))
         for key, (canary, stable) in self.unkeyed_scores(name).items():
             if key.stage_idx == stage_idx:
                 total.merge(canary if is_canary else stable)
@@ -192,7 +200,7 @@ class Evidence:
         return on_stable << table.level, on_canary << table.level
 
     def first_seen(self) -> tuple[int, Mapping[tuple[int, float, bool], int]]:
-        """The level of the sample of units, and how many were first seen by stage, share and arm before the watermark."""
+        """The level of the sample, and how many units were first seen before the watermark, by stage, share and arm."""
         table, counts = self._first_table(), Counter[tuple[int, float, bool]]()
         for some in self._batches(table.values()):
             counts.update([outcome[1:4] for outcome in some if outcome[0] < self.watermark])

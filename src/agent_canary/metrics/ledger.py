@@ -12,11 +12,12 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import compress, groupby
+from math import inf
 from operator import attrgetter, not_
 from typing import Protocol
 
 from .arms import Arms, BinaryCounts, SliceKey
-from .histogram import Histogram
+from .histogram import LARGEST_VALUE
 from .outcome import Outcome
 from .run_totals import RunTotals
 from .slices import Answer, Reported, Slice
@@ -52,6 +53,8 @@ class Entry(Answer, Protocol):
 
     @property
     def traffic(self) -> Decided: ...
+    @property
+    def is_canary(self) -> bool: ...
     @property
     def is_evidence(self) -> bool: ...
 
@@ -206,13 +209,14 @@ class Ledger:
             if entry.traffic.run != self.totals.run:
                 continue
             latency_ms = self._horizon * 1000.0
-            totals = Totals(failed=1, timed_out=1, latency=Histogram([latency_ms]))
+            totals = _totals_of([entry], [latency_ms], failed=1)
+            totals.timed_out = 1
             self._book(entry, totals, [FAILED_ZERO - latency_ms])
             self._note_failures([entry], entry.is_canary)
             traffic = entry.traffic
             if entry.is_evidence and not traffic.slice.settled:
                 late, offset = [entry], traffic.wall_offset
-                traffic.slice.count(late, entry.is_canary, [latency_ms], late, totals, self.totals, offset)
+                traffic.slice.count(late, entry.is_canary, [inf], late, totals, self.totals, offset)
         return [entry for entry in still_open if entry.started_at >= oldest] if expired else still_open
 
     def _note_failures(self, failed: Sequence[Entry], is_canary: bool) -> None:
@@ -260,8 +264,8 @@ def _add_reports(totals: Totals, reports: Iterable[tuple[float, Reported]]) -> N
         if details.first_token_at is not None:
             first_tokens.append(max(0.0, (details.first_token_at - started_at) * 1000.0))
         if details.cost_usd:
-            costs.append(details.cost_usd * MICRO_DOLLARS)
+            costs.append(min(details.cost_usd * MICRO_DOLLARS, LARGEST_VALUE))
         if used := details.input_tokens + details.output_tokens:
-            tokens.append(float(used))
+            tokens.append(float(min(used, LARGEST_VALUE)))
     for histogram, values in ((totals.first_token, first_tokens), (totals.cost, costs), (totals.tokens, tokens)):
         histogram.record_many(values)

@@ -77,11 +77,17 @@ class RunTotals:
         for unit, is_canary in units:
             table.put(unit, (0.0, share) if is_canary else (share, None))
 
-    def add_seen(self, name: str, share: float, units: Iterable[tuple[int, bool]]) -> None:
-        """Note (unit, on the canary) pairs that have a score of *name* at *share*."""
+    def merge_failing(self, name: str, units: FailingUnits) -> int:
+        """Add units that met a bad answer; return the limit at and above which the sample has no room for any."""
+        table = self.failing.setdefault(name, FailingUnits())
+        table.merge(units)
+        return table.limit
+
+    def merge_seen(self, name: str, units: FailingUnits) -> int:
+        """Add units that have a score; return the limit at and above which the sample has no room for any."""
         table = self.seen.setdefault(name, FailingUnits(MAX_SEEN))
-        for unit, is_canary in units:
-            table.put(unit, (0.0, share) if is_canary else (share, None))
+        table.merge(units)
+        return table.limit
 
     def clusters_of(self, metric: str, key: SliceKey) -> ArmClusters:
         """The sums of a metric in a slice, to add to."""
@@ -129,9 +135,9 @@ class RunTotals:
             for key, arms in slices.items():
                 self.clusters_of(name, key).merge(arms)
         for name, table in other.failing.items():
-            self.failing.setdefault(name, FailingUnits()).merge(table)
+            self.merge_failing(name, table)
         for name, table in other.seen.items():
-            self.seen.setdefault(name, FailingUnits(MAX_SEEN)).merge(table)
+            self.merge_seen(name, table)
         self.first.merge(other.first)
 
     def copy(self) -> RunTotals:
@@ -164,8 +170,7 @@ class RunTotals:
                 for name, slices in self.unkeyed_counts.items()
             },
             "clusters": {
-                name: [[*key, arms.to_json()] for key, arms in slices.items()]
-                for name, slices in self.clusters.items()
+                name: [[*key, arms.to_json()] for key, arms in slices.items()] for name, slices in self.clusters.items()
             },
             "failing": {name: failing_to_json(table) for name, table in self.failing.items()},
             "seen": {name: failing_to_json(table) for name, table in self.seen.items()},

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import threading
-from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .arms import SliceKey
 from .clusters import ArmClusters
-from .run_totals import RunTotals
+from .failing_units import FailingUnits
+from .run_totals import MAX_SEEN, RunTotals
 from .units import limit_of
 
 _SHORTEST_BIN_SECONDS = 1.0
@@ -47,14 +47,14 @@ class ScoreRule:
 
 
 class _Cell:
-    """The scores of one name, time of assignment and slice, and the units that may be in a sample."""
+    """The scores of one name, time of assignment and slice, with samples of their units: bounded like those."""
 
     __slots__ = ("bad", "clusters", "seen")
 
     def __init__(self) -> None:
         self.clusters = ArmClusters()
-        self.bad: dict[bool, array[int]] = {}
-        self.seen: dict[bool, array[int]] = {}
+        self.bad = FailingUnits()
+        self.seen = FailingUnits(MAX_SEEN)
 
 
 class ScoreBook:
@@ -71,7 +71,7 @@ class ScoreBook:
         self._cells: dict[tuple[str, int, SliceKey], _Cell] = {}
         self._limits = dict.fromkeys(self.rules, limit_of(0))
         self._seen_limits = dict.fromkeys(self.rules, limit_of(0))
-        self._settled_before = dict.fromkeys(self.rules, -math.inf)
+        self._judged_until = dict.fromkeys(self.rules, -math.inf)
         self._recent: set[int] = set()
         self._older: set[int] = set()
         self._lock = threading.Lock()
@@ -103,8 +103,9 @@ class ScoreBook:
         if rule is None:
             return False
         number = math.floor(assigned_at / rule.bin_seconds)
+        shares = (0.0, key.share) if is_canary else (key.share, None)
         with self._lock:
-            if number * rule.bin_seconds <= self._settled_before[name]:
+            if self._is_over(name, number):
                 return False
             cell = self._cells.get((name, number, key))
             if cell is None:
@@ -117,30 +118,26 @@ class ScoreBook:
                 arm.add_outcome(cluster, is_bad)
                 # A unit that the sample has no room for by now will never be in it: its limit only falls.
                 if is_bad and unit < self._limits[name]:
-                    cell.bad.setdefault(is_canary, array("Q")).append(unit)
+                    cell.bad.put(unit, shares)
             if unit < self._seen_limits[name]:
-                cell.seen.setdefault(is_canary, array("Q")).append(unit)
+                cell.seen.put(unit, shares)
             return True
 
     def settle(self, now: float, totals: RunTotals) -> None:
         """Move what has been waiting until its horizon at wall time *now* into *totals*, always the same ones."""
         with self._lock:
             for name, rule in self.rules.items():
-                over = now - rule.horizon - rule.bin_seconds
-                self._settled_before[name] = max(self._settled_before[name], over)
-            due = [
-                (name, number, key)
-                for name, number, key in self._cells
-                if (number + 1) * self.rules[name].bin_seconds <= now - self.rules[name].horizon
-            ]
-            for name, number, key in due:
+                self._judged_until[name] = max(self._judged_until[name], now - rule.horizon)
+            for name, number, key in [cell for cell in self._cells if self._is_over(cell[0], cell[1])]:
                 self._move(name, key, self._cells.pop((name, number, key)), totals)
+
+    def _is_over(self, name: str, number: int) -> bool:
+        """Whether the horizon of everything that was assigned in a bin has passed."""
+        return (number + 1) * self.rules[name].bin_seconds <= self._judged_until[name]
 
     def _move(self, name: str, key: SliceKey, cell: _Cell, totals: RunTotals) -> None:
         totals.clusters_of(name, key).merge(cell.clusters)
-        for is_canary, units in cell.bad.items():
-            totals.add_failing(name, key.share, ((unit, is_canary) for unit in set(units)))
-            self._limits[name] = totals.failing[name].limit
-        for is_canary, units in cell.seen.items():
-            totals.add_seen(name, key.share, ((unit, is_canary) for unit in set(units)))
-            self._seen_limits[name] = totals.seen[name].limit
+        if len(cell.bad):
+            self._limits[name] = totals.merge_failing(name, cell.bad)
+        if len(cell.seen):
+            self._seen_limits[name] = totals.merge_seen(name, cell.seen)

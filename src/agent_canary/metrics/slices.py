@@ -82,7 +82,7 @@ class Slice:
         Args:
             answers: Those that succeeded, failed or timed out.
             is_canary: Which arm.
-            latencies: Of each, milliseconds.
+            latencies: Of each, milliseconds; infinite of those that timed out.
             failed: Those that failed or timed out.
             totals: Of the same answers, and of those that were cancelled.
             run: Where first outcomes are noted.
@@ -113,7 +113,9 @@ class Slice:
         self, clusters: bytes, answers: Counter[int], is_canary: bool, latencies: Sequence[float]
     ) -> None:
         """Count what took longer than each limit: of what is above one, the next higher one has to look at less."""
-        rising = sorted((watch.limit_of(is_canary), watch.metric) for watch in self.watches if watch.amount == "latency")
+        rising = sorted(
+            (watch.limit_of(is_canary), watch.metric) for watch in self.watches if watch.amount == "latency"
+        )
         for limit, metric in rising:
             above = [latency > limit for latency in latencies]
             clusters, latencies = bytes(compress(clusters, above)), list(compress(latencies, above))

@@ -170,7 +170,10 @@ class Totals:
     def copy(self) -> Totals:
         """Return independent totals with the same contents."""
         return Totals(
-            *(getattr(self, name) for name in ("succeeded", "failed", "cancelled", "timed_out")),
+            self.succeeded,
+            self.failed,
+            self.cancelled,
+            self.timed_out,
             latency=self.latency.copy(),
             first_token=self.first_token.copy(),
             cost=self.cost.copy(),

@@ -59,7 +59,9 @@ def first_from_json(data: object) -> UnitTable[FirstOutcome]:
     values: dict[int, FirstOutcome] = {}
     count = 0
     for group in list_of("groups of first outcomes", part_of(data, "groups")):
-        stage_idx, share, on_canary, failed, met_canary, text, times_text = row_of("a group of first outcomes", _FIRST, group)
+        stage_idx, share, on_canary, failed, met_canary, text, times_text = row_of(
+            "a group of first outcomes", _FIRST, group
+        )
         units = units_from_text("units of a group", text)
         times = _finite(seconds_from_text("times of a group", times_text))
         key = (

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from math import exp, fsum, isinf, log
 
 _MILDEST, _GRAVEST, _SIZE = 1.1, 50.0, 16
-_LARGEST_TOLERANCE = 1000.0
+LARGEST_TOLERANCE = 1000.0
 
 HARM_RATIOS: tuple[float, ...] = tuple(
     _MILDEST * (_GRAVEST / _MILDEST) ** (step / (_SIZE - 1)) for step in range(_SIZE)
@@ -28,9 +28,9 @@ def require_tolerance(tolerance: float) -> float:
     Raises:
         ValueError: for anything else, NaN included.
     """
-    if not 1.0 <= tolerance <= _LARGEST_TOLERANCE:
+    if not 1.0 <= tolerance <= LARGEST_TOLERANCE:
         raise ValueError(
-            f"tolerance must be a ratio from 1 to {_LARGEST_TOLERANCE:g}, got {tolerance!r}: "
+            f"tolerance must be a ratio from 1 to {LARGEST_TOLERANCE:g}, got {tolerance!r}: "
             "1 is strict, 1.2 tolerates a canary that is 20 % worse"
         )
     return tolerance

@@ -21,7 +21,7 @@ J. ter Schure, M. F. Pérez-Ortiz, A. Ly, P. Grünwald (2020), "The safe logrank
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import fsum, log, log1p
 
 from .alternatives import HARM_RATIOS, log_mean_exp, require_tolerance
@@ -42,7 +42,7 @@ def log_e_value(groups: Mapping[tuple[float, float | None], int], tolerance: flo
     unit the canary is at most `tolerance` times as likely to fail, whatever happened on its other visits; that this
     bounds the chance over all times too is seen in simulation, not proven.
 
-    It sees who fails, not how often: a canary that is merely used more has more failing users.
+    It sees who fails, not how often: a canary that is merely used more has more failing users; see `usage_ratio`.
 
     Args:
         groups: (lo, hi) to the number of units: lo in [0, 1], hi in (0, 1] or None, the number at least 0. Both are
@@ -65,6 +65,37 @@ def log_e_value(groups: Mapping[tuple[float, float | None], int], tolerance: flo
     return log_mean_exp(
         _log_likelihood(tolerance * ratio, shares, canary_units) - under_tolerance for ratio in HARM_RATIOS
     )
+
+
+def usage_ratio(slices: Iterable[tuple[float, int, int]]) -> float:
+    """How many times as much the canary is used as its share of the users says: the odds of its answers over its own.
+
+    Who uses a canary g times as much is at most g times as likely to meet a failure on it, at the same failure rate:
+    1 - exp(-g x) <= g (1 - exp(-x)) for g >= 1. So judge a canary that is used more at tolerance * max(1, this ratio).
+    Over slices by the estimator of N. Mantel and W. Haenszel (1959), "Statistical aspects of the analysis of data from
+    retrospective studies of disease". It is an estimate, noisy where few users make the traffic: how well it protects
+    is known from simulation.
+
+    Args:
+        slices: (share, answers of the canary, answers of stable) of each time with one traffic share, the share as a
+            fraction in [0, 1].
+
+    Returns:
+        1.0 if both versions are used alike, or nothing is known.
+
+    Raises:
+        ValueError: if a share or a number of answers is outside its range.
+    """
+    more = less = 0.0
+    for share, canary, stable in slices:
+        if not (0.0 <= share <= 1.0 and canary >= 0 and stable >= 0):
+            raise ValueError(
+                "slices must be of a share in [0, 1] and of numbers of answers that are at least 0, "
+                f"got {share!r}, {canary!r}, {stable!r}"
+            )
+        more += canary * (1.0 - share)
+        less += stable * share
+    return more / less if more and less else 1.0
 
 
 def log_sampling_weight(level: int) -> float:
