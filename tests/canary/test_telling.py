@@ -194,12 +194,12 @@ def test_the_status_says_where_the_rollout_is(make_canary: Make, clock: ManualCl
 
 def test_the_status_holds_no_raw_key(canary: AgentCanary, clock: ManualClock) -> None:
     """Not of anybody, whatever happened to them."""
-    serve(canary, ["ada@example.org"] * 50, lambda version, user: True)
-    canary.score(canary.assign("ada@example.org").id, "judge", 1)
+    serve(canary, ["lovelace@example.org"] * 50, lambda version, user: True)
+    canary.score(canary.assign("lovelace@example.org").id, "judge", 1)
     clock.advance(61)
     canary.tick()
-    assert "ada" not in json.dumps(canary.status())
-    assert "ada" not in json.dumps([event.to_json() for event in canary.rollout.history])
+    assert "lovelace" not in json.dumps(canary.status())
+    assert "lovelace" not in json.dumps([event.to_json() for event in canary.rollout.history])
 
 
 def test_a_key_function_that_knows_nobody_is_told(canary: AgentCanary, clock: ManualClock, caplog: Any) -> None:

@@ -77,7 +77,6 @@ def test_it_sees_both_versions_in_the_present_stage() -> None:
         scores = {"judge": 0.25 if is_canary else 0.75, "liked": 0.0 if is_canary else 1.0, "unwatched": 1.0}
         return Answer(is_canary, latency_ms=400 if is_canary else 200, cost_usd=0.5, tokens=10, scores=scores)
 
-    trial.canary.rollout.plan  # noqa: B018
     trial.run(1, lambda draw, is_canary, user: Answer()).run(4, answer)
     last = shown[-1]
     assert (last.guardrail, last.role, last.stage_idx, last.alpha) == ("mine", "rollback", 0, 0.01)
@@ -88,19 +87,19 @@ def test_it_sees_both_versions_in_the_present_stage() -> None:
     assert (last.canary.cost_usd, last.canary.tokens) == (pytest.approx(0.5), pytest.approx(10))
     assert set(last.canary.score_means) == {"judge", "liked"}
     assert (last.canary.score_means["judge"], last.stable.score_means["judge"]) == (0.25, 0.75)
-    assert (last.canary.score_means["liked"], last.stable.score_means["liked"]) == (1.0, 0.0)
+    assert (last.canary.score_means["liked"], last.stable.score_means["liked"]) == (0.0, 1.0)
     assert last.canary.score_counts["judge"] > 20
     finding = trial.finding("mine")
     assert (finding.alpha, finding.canary_total) == (0.01, last.canary.answers)
 
 
-def test_a_rate_without_a_key_is_shown_as_its_share_of_bad_ones() -> None:
-    """As with a key."""
+def test_a_rate_without_a_key_is_shown_as_it_was_reported() -> None:
+    """As with a key, whichever of its values is the bad one."""
     shown: list[Comparison] = []
     mine = Mine(lambda comparison: shown.append(comparison) or comparison.finding("pass", ""))  # type: ignore[func-returns-value]
     trial = Trial(rollback_on=[mine, Rate("liked", higher_is_better=True)])
     trial.record(3, lambda draw, is_canary, user: Answer(scores={"liked": 1.0 if is_canary else 0.0}))
-    assert (shown[-1].canary.score_means["liked"], shown[-1].stable.score_means["liked"]) == (0.0, 1.0)
+    assert (shown[-1].canary.score_means["liked"], shown[-1].stable.score_means["liked"]) == (1.0, 0.0)
 
 
 # What goes wrong

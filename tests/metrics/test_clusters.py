@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent_canary.metrics.clusters import CLUSTERS, ArmClusters, ClusterSums
+from agent_canary.metrics.clusters import CLUSTERS, ArmClusters, ClusterSums, counts_of
 from agent_canary.metrics.columns import seconds_to_text, units_to_text
 
 CLUSTER = st.integers(0, CLUSTERS - 1)
@@ -103,11 +103,10 @@ def test_what_no_answer_needed_is_not_kept() -> None:
 
 @few
 @given(RATES)
-def test_outcomes_one_by_one_are_outcomes_in_bulk(outcomes: list[tuple[int, bool]]) -> None:
-    """Scores come one by one, requests by the hundred."""
-    sums = ClusterSums()
-    for cluster, bad in outcomes:
-        sums.add_outcome(cluster, bad)
+def test_clusters_are_counted_side_by_side(outcomes: list[tuple[int, bool]]) -> None:
+    """What was counted once may be added to several sums."""
+    sums, answers = ClusterSums(), bytes(cluster for cluster, _ in outcomes)
+    sums.add_counts(counts_of(answers), counts_of(cluster for cluster, bad in outcomes if bad))
     assert sums == of_rates(outcomes)
 
 

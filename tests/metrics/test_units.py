@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from agent_canary.metrics.answers import units_of
 from agent_canary.metrics.failing_units import FailingUnits, combine_shares
-from agent_canary.metrics.slices import units_of
 from agent_canary.metrics.units import MAX_UNITS, UnitTable, earlier, first_outcomes
 
 ROOM = 8

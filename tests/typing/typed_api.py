@@ -13,18 +13,42 @@ from agent_canary import (
     AutoAction,
     CanaryRouter,
     Cohort,
+    Comparison,
+    Cost,
     Decision,
     Event,
     FailureRate,
+    Finding,
+    FirstToken,
+    Latency,
     Rate,
     Rollout,
+    SampleRatio,
+    Score,
     ShadowDeployment,
     Stage,
+    Threshold,
+    Tokens,
     Verdict,
     VersionMetrics,
     current_assignment,
     is_shadow,
+    register_guardrail,
 )
+
+
+class CostPerSuccess:
+    name = "cost_per_success"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"type": self.name, "name": self.name}
+
+    def judge(self, comparison: Comparison) -> Finding:
+        assert_type(comparison.canary.latency_ms, Mapping[float, float])
+        return comparison.finding("pass", "cheap", canary_value=comparison.canary.cost_usd)
+
+
+register_guardrail("cost_per_success", lambda data: CostPerSuccess())
 
 
 def told(event: Event) -> None:
@@ -36,8 +60,24 @@ canary = AgentCanary(
     "v2",
     Rollout(
         [Stage(0.05, timedelta(minutes=5)), Stage(1.0)],
-        rollback_on=[FailureRate(), Rate("thumbs_down", horizon=timedelta(minutes=5))],
-        hold_on=[Rate("refused")],
+        rollback_on=[
+            FailureRate(),
+            Rate("thumbs_down", horizon=timedelta(minutes=5)),
+            Latency(0.95, warm_up=timedelta(minutes=1)),
+            Score("judge", tolerance=0.02, bounds=(0, 1)),
+            SampleRatio(),
+        ],
+        hold_on=[
+            Rate("refused"),
+            FirstToken(),
+            Cost(0.5),
+            Tokens(),
+            Threshold("p95_ms", at_most=8000),
+            CostPerSuccess(),
+        ],
+        promote="when_not_worse",
+        on_no_data="pause",
+        patience=timedelta(hours=6),
     ),
     0.05,
     50,
@@ -81,6 +121,10 @@ assert_type(canary.call("user", {"v1": length, "v2": length}, "text", fallback=T
 assert_type(canary.score(assignment.id, "judge", 0.9), bool)
 assert_type(canary.auto_decide(), AutoAction)
 assert_type(canary.explain(), Verdict)
+assert_type(canary.explain().findings, tuple[Finding, ...])
+assert_type(canary.explain().findings[0].interval, tuple[float, float] | None)
+assert_type(canary.record("v1", True, 120.0, scores={"judge": 0.9}), None)
+assert_type(Rollout.guarded(on_inconclusive="rollback"), Rollout)
 assert_type(canary.tick(), Verdict | None)
 assert_type(canary.metrics("v1"), VersionMetrics)
 assert_type(canary.metrics("v1").p95_ms, float)

@@ -10,7 +10,8 @@ microsecond, and the sums of a hundred workers are united at every analysis.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from operator import add, attrgetter
@@ -34,6 +35,12 @@ def _packed(counts: Mapping[int, int]) -> int:
     if byteorder == "big":
         column.byteswap()
     return int.from_bytes(column, "little")
+
+
+def counts_of(clusters: Iterable[int]) -> int:
+    """How often each cluster occurs, side by side in one integer."""
+    counts = Counter(clusters)
+    return _packed(counts) if counts else 0
 
 
 def _unpacked(counts: int) -> array[int]:
@@ -113,16 +120,12 @@ class ClusterSums:
 
     def count(self, answers: Mapping[int, int], bad: Mapping[int, int]) -> None:
         """Add 0/1 outcomes: how many answers, and how many bad ones, by cluster."""
-        self._answers += _packed(answers)
-        if bad:
-            self._bad += _packed(bad)
+        self.add_counts(_packed(answers), _packed(bad) if bad else 0)
 
-    def add_outcome(self, cluster: int, is_bad: bool) -> None:
-        """Add one 0/1 outcome."""
-        one = 1 << _BITS_PER_CLUSTER * cluster
-        self._answers += one
-        if is_bad:
-            self._bad += one
+    def add_counts(self, answers: int, bad: int) -> None:
+        """Add 0/1 outcomes by the :func:`counts_of` their clusters."""
+        self._answers += answers
+        self._bad += bad
 
     def add_value(self, cluster: int, value: float, covariate: float | None = None) -> None:
         """Add one answer with a real value, and with what the covariate of its user is."""

@@ -195,8 +195,8 @@ class Evidence:
         """How many units met stable first, and how many have met the canary by now; estimated from a sample."""
         table, on_stable, on_canary = self._first_table(), 0, 0
         for some in self._batches(table.values()):
-            on_stable += sum(not outcome[3] for outcome in some)
-            on_canary += sum(outcome[5] for outcome in some)
+            on_stable += [outcome[3] for outcome in some].count(False)
+            on_canary += [outcome[5] for outcome in some].count(True)
         return on_stable << table.level, on_canary << table.level
 
     def first_seen(self) -> tuple[int, Mapping[tuple[int, float, bool], int]]:

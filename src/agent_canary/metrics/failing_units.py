@@ -88,15 +88,11 @@ class FailingUnits(Sample):
 
     def get(self, unit: int) -> Shares | None:
         """The (lo, hi) of *unit*, or None when it is not known to have failed."""
-        for shares, units in self._groups.items():
-            at = bisect_left(units, unit)
-            if at < len(units) and units[at] == unit:
-                return shares
-        return None
+        return next((shares for shares, units in self._groups.items() if _stands_in(units, unit)), None)
 
     def put(self, unit: int, shares: Shares) -> None:
         """Combine *shares* into what is known of *unit* (0 to 2**64 - 1), if the sample has room for its hash."""
-        if unit >= self.limit:
+        if unit >= self.limit or _stands_in(self._groups.get(shares, ()), unit):
             return
         known = self.get(unit)
         if known is None:
@@ -147,6 +143,11 @@ class FailingUnits(Sample):
         for units in self._groups.values():
             del units[bisect_left(units, self.limit) :]
         self._groups = {shares: units for shares, units in self._groups.items() if units}
+
+
+def _stands_in(units: Sequence[int], unit: int) -> bool:
+    at = bisect_left(units, unit)
+    return at < len(units) and units[at] == unit
 
 
 def united_counts(tables: Sequence[FailingUnits], pause: Pause = no_pause, max_units: int = MAX_UNITS) -> FailingCounts:

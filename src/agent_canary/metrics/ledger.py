@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import compress, groupby
 from math import inf
 from operator import attrgetter, not_
 from typing import Protocol
 
+from .answers import Answer, latencies_of, totals_of
 from .arms import Arms, BinaryCounts, SliceKey
-from .histogram import LARGEST_VALUE
 from .outcome import Outcome
 from .run_totals import RunTotals
-from .slices import Answer, Reported, Slice
-from .totals import MICRO_DOLLARS, Totals
+from .slices import Slice
+from .totals import Totals
 from .watch import Watch
 from .window import FAILED_ZERO, signed
 
@@ -167,18 +167,21 @@ class Ledger:
         self.fold_at = _FOLD_AT + 2 * len(still_open)
 
     def _fold_group(self, group: list[Entry]) -> None:
-        for is_canary in (False, True):
-            arm = [entry for entry in group if entry.is_canary is is_canary]
-            if arm:
-                self._fold_arm(arm, is_canary)
+        on_canary = [entry.is_canary for entry in group]
+        if True not in on_canary:
+            self._fold_arm(group, False)
+        else:
+            self._fold_arm(list(compress(group, on_canary)), True)
+            if False in on_canary:
+                self._fold_arm(list(compress(group, map(not_, on_canary))), False)
 
     def _fold_arm(self, arm: list[Entry], is_canary: bool) -> None:
         finished, failed = arm, []
         if [entry.outcome for entry in arm].count(_SUCCEEDED) < len(arm):
             finished = [entry for entry in arm if entry.outcome is not _CANCELLED]
             failed = [entry for entry in finished if entry.outcome is _FAILED]
-        latencies = _latencies(finished)
-        totals = _totals_of(arm, latencies, len(failed))
+        latencies = latencies_of(finished)
+        totals = totals_of(arm, latencies, len(failed))
         self._note_failures(failed, is_canary)
         self._book(arm[0], totals, _signed(finished, latencies) if failed else latencies)
         self._add_evidence(arm, finished, failed, latencies, totals)
@@ -195,8 +198,8 @@ class Ledger:
             arm = [entry for entry in arm if entry.is_evidence]
             finished = [entry for entry in finished if entry.is_evidence]
             failed = [entry for entry in failed if entry.is_evidence]
-            latencies = _latencies(finished)
-            totals = _totals_of(arm, latencies, len(failed))
+            latencies = latencies_of(finished)
+            totals = totals_of(arm, latencies, len(failed))
             if not arm:
                 return
         is_canary = arm[0].is_canary
@@ -209,7 +212,7 @@ class Ledger:
             if entry.traffic.run != self.totals.run:
                 continue
             latency_ms = self._horizon * 1000.0
-            totals = _totals_of([entry], [latency_ms], failed=1)
+            totals = totals_of([entry], [latency_ms], failed=1)
             totals.timed_out = 1
             self._book(entry, totals, [FAILED_ZERO - latency_ms])
             self._note_failures([entry], entry.is_canary)
@@ -236,36 +239,5 @@ def _parted(entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
     return list(compress(entries, has_ended)), list(compress(entries, map(not_, has_ended)))
 
 
-def _latencies(finished: Sequence[Entry]) -> list[float]:
-    """Milliseconds; a clock that a user passed, such as time.time, may have gone back: that is no time at all."""
-    latencies = [(entry.ended_at - entry.started_at) * 1000.0 for entry in finished]
-    return latencies if min(latencies, default=0.0) >= 0.0 else [max(0.0, latency) for latency in latencies]
-
-
 def _signed(finished: Sequence[Entry], latencies: Sequence[float]) -> Window:
     return signed(zip([entry.outcome is _SUCCEEDED for entry in finished], latencies, strict=True))
-
-
-def _totals_of(arm: Sequence[Entry], latencies: list[float], failed: int) -> Totals:
-    totals = Totals(succeeded=len(latencies) - failed, failed=failed, cancelled=len(arm) - len(latencies))
-    totals.latency.record_checked(latencies)
-    reports = [(entry.started_at, details) for entry in arm if (details := entry.details) is not None]
-    if reports:
-        _add_reports(totals, reports)
-    return totals
-
-
-def _add_reports(totals: Totals, reports: Iterable[tuple[float, Reported]]) -> None:
-    first_tokens, costs, tokens = list[float](), list[float](), list[float]()
-    for started_at, details in reports:
-        totals.input_tokens += details.input_tokens
-        totals.output_tokens += details.output_tokens
-        totals.cost_usd += details.cost_usd
-        if details.first_token_at is not None:
-            first_tokens.append(max(0.0, (details.first_token_at - started_at) * 1000.0))
-        if details.cost_usd:
-            costs.append(min(details.cost_usd * MICRO_DOLLARS, LARGEST_VALUE))
-        if used := details.input_tokens + details.output_tokens:
-            tokens.append(float(min(used, LARGEST_VALUE)))
-    for histogram, values in ((totals.first_token, first_tokens), (totals.cost, costs), (totals.tokens, tokens)):
-        histogram.record_many(values)

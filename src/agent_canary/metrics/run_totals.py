@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any, Protocol, TypeVar
 
 from ..errors import require_count, require_non_negative
@@ -110,10 +111,14 @@ class RunTotals:
         # These lines run for every request: nothing else of what is known already.
         first, news = self.first, list[R]()
         limit, known_of = first.limit, first.live.get
-        for unit, request in zip(units, requests, strict=True):
-            if unit >= limit:
-                continue
-            known = known_of(unit)
+        if first.level:
+            sampled = [unit < limit for unit in units]
+            units, requests = list(compress(units, sampled)), list(compress(requests, sampled))
+        for unit, request, known in zip(units, requests, map(known_of, units), strict=True):
+            if known is None:
+                if unit >= limit:
+                    continue
+                known = known_of(unit)  # an answer before this one may have made it known
             assigned_at = request.started_at + wall_offset
             if known is None:
                 news.append(request)

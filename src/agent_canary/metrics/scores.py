@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .arms import SliceKey
-from .clusters import ArmClusters
+from .clusters import ArmClusters, counts_of
 from .failing_units import FailingUnits
 from .run_totals import MAX_SEEN, RunTotals
 from .units import limit_of
@@ -16,6 +16,8 @@ from .units import limit_of
 _SHORTEST_BIN_SECONDS = 1.0
 _BINS_PER_HORIZON = 16
 _REMEMBERED = 4096
+_TALLY_AT = 4096
+"""How many clusters wait at most to be counted: to count them takes as long for ten as for a hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,33 @@ class ScoreRule:
 class _Cell:
     """The scores of one name, time of assignment and slice, with samples of their units: bounded like those."""
 
-    __slots__ = ("bad", "clusters", "seen")
+    __slots__ = ("_bad_clusters", "_told_clusters", "bad", "clusters", "seen")
 
     def __init__(self) -> None:
         self.clusters = ArmClusters()
         self.bad = FailingUnits()
         self.seen = FailingUnits(MAX_SEEN)
+        # A byte each for the cluster of a score, and of a bad one, of stable and of the canary.
+        self._told_clusters = (bytearray(), bytearray())
+        self._bad_clusters = (bytearray(), bytearray())
+
+    def add_outcome(self, cluster: int, is_bad: bool, is_canary: bool) -> None:
+        """Add a 0/1 score."""
+        told = self._told_clusters[is_canary]
+        told.append(cluster)
+        if is_bad:
+            self._bad_clusters[is_canary].append(cluster)
+        if len(told) > _TALLY_AT:
+            self.tally()
+
+    def tally(self) -> None:
+        """Count the clusters that wait for it."""
+        arms = (self.clusters.stable, self.clusters.canary)
+        for arm, told, bad in zip(arms, self._told_clusters, self._bad_clusters, strict=True):
+            if told:
+                arm.add_counts(counts_of(told), counts_of(bad))
+                told.clear()
+                bad.clear()
 
 
 class ScoreBook:
@@ -69,6 +92,7 @@ class ScoreBook:
     def __init__(self, rules: Mapping[str, ScoreRule]) -> None:
         self.rules = dict(rules)
         self._cells: dict[tuple[str, int, SliceKey], _Cell] = {}
+        self._bins = {name: rule.bin_seconds for name, rule in self.rules.items()}
         self._limits = dict.fromkeys(self.rules, limit_of(0))
         self._seen_limits = dict.fromkeys(self.rules, limit_of(0))
         self._judged_until = dict.fromkeys(self.rules, -math.inf)
@@ -102,7 +126,7 @@ class ScoreBook:
         rule = self.rules.get(name)
         if rule is None:
             return False
-        number = math.floor(assigned_at / rule.bin_seconds)
+        number = math.floor(assigned_at / self._bins[name])
         shares = (0.0, key.share) if is_canary else (key.share, None)
         with self._lock:
             if self._is_over(name, number):
@@ -110,12 +134,11 @@ class ScoreBook:
             cell = self._cells.get((name, number, key))
             if cell is None:
                 cell = self._cells[name, number, key] = _Cell()
-            arm = cell.clusters.of(is_canary)
             if rule.bad is None:
-                arm.add_value(cluster, value, covariate)
+                cell.clusters.of(is_canary).add_value(cluster, value, covariate)
             else:
                 is_bad = value == rule.bad
-                arm.add_outcome(cluster, is_bad)
+                cell.add_outcome(cluster, is_bad, is_canary)
                 # A unit that the sample has no room for by now will never be in it: its limit only falls.
                 if is_bad and unit < self._limits[name]:
                     cell.bad.put(unit, shares)
@@ -133,9 +156,10 @@ class ScoreBook:
 
     def _is_over(self, name: str, number: int) -> bool:
         """Whether the horizon of everything that was assigned in a bin has passed."""
-        return (number + 1) * self.rules[name].bin_seconds <= self._judged_until[name]
+        return (number + 1) * self._bins[name] <= self._judged_until[name]
 
     def _move(self, name: str, key: SliceKey, cell: _Cell, totals: RunTotals) -> None:
+        cell.tally()
         totals.clusters_of(name, key).merge(cell.clusters)
         if len(cell.bad):
             self._limits[name] = totals.merge_failing(name, cell.bad)

@@ -2,45 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from array import array
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from itertools import compress
-from math import inf
-from typing import Protocol
 
+from .answers import Answer, amount_of, clusters_of, digests_of, units_of
 from .arms import Arms, SliceKey
-from .clusters import ArmClusters
-from .run_totals import FirstRequest, RunTotals
+from .clusters import ArmClusters, counts_of
+from .run_totals import RunTotals
 from .totals import Totals
 from .watch import Watch
 
-_CLUSTER_OF = bytes(byte & 63 for byte in range(256))
-_DIGEST_BYTES, _CLUSTER_BYTE = 16, 4
+_TALLY_AT = 4096
+"""How many clusters wait at most to be counted: to count them takes as long for ten as for a hundred."""
 
 FAILURES = "failures"
-
-
-class Reported(Protocol):
-    """What only some requests report."""
-
-    first_token_at: float | None
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float
-    failure: str | None
-
-
-class Answer(FirstRequest, Protocol):
-    """A routed request that has ended, or has timed out."""
-
-    ended_at: float
-
-    @property
-    def digest(self) -> bytes | None: ...
-    @property
-    def details(self) -> Reported | None: ...
 
 
 class Slice:
@@ -51,21 +28,23 @@ class Slice:
         opened_at: When the first of them can have been assigned, wall seconds.
         watches: The amounts of which answers above a limit are counted.
         arms: Totals of both.
-        clusters: Answers and bad ones by metric.
         failing: Units that met a bad answer, by metric and whether on the canary.
         settled: Whether it counts already; what is assigned to it later is no evidence any more.
     """
 
-    __slots__ = ("arms", "clusters", "failing", "key", "opened_at", "settled", "watches")
+    __slots__ = ("_bad", "_clusters", "_told", "arms", "failing", "key", "opened_at", "settled", "watches")
 
     def __init__(self, key: SliceKey, opened_at: float, watches: tuple[Watch, ...] = ()) -> None:
         self.key = key
         self.opened_at = opened_at
         self.watches = watches
         self.arms = Arms()
-        self.clusters: dict[str, ArmClusters] = {}
         self.failing: dict[tuple[str, bool], array[int]] = {}
         self.settled = False
+        self._clusters: dict[str, ArmClusters] = {}
+        # A byte each for the cluster of an answer that tells of a metric, and of a bad one.
+        self._told: defaultdict[tuple[str, bool], bytearray] = defaultdict(bytearray)
+        self._bad: defaultdict[tuple[str, bool], bytearray] = defaultdict(bytearray)
 
     def count(
         self,
@@ -91,86 +70,75 @@ class Slice:
         self.arms.of(is_canary).merge(totals)
         if not answers:
             return
-        digests = _digests(answers)
-        clusters, units = digests[_CLUSTER_BYTE::_DIGEST_BYTES].translate(_CLUSTER_OF), units_of(digests)
-        by_cluster = Counter(clusters)
-        self._count(FAILURES, is_canary, by_cluster, Counter(_digests(failed)[4::16].translate(_CLUSTER_OF)))
+        digests = digests_of(answers)
+        clusters, units = clusters_of(digests), units_of(digests)
+        all_told = self._told[FAILURES, is_canary]
+        all_told += clusters
         if failed:
-            self._units(FAILURES, is_canary).extend(units_of(_digests(failed)))
+            digests = digests_of(failed)
+            self._bad[FAILURES, is_canary] += clusters_of(digests)
+            self._units(FAILURES, is_canary).extend(units_of(digests))
         news = run.add_first_outcomes(answers, units, is_canary, wall_offset)
-        self._watch_latencies(clusters, by_cluster, is_canary, latencies)
-        for watch in self.watches:
-            if watch.amount != "latency":
-                amounts = [_amount(watch.amount, answer) for answer in answers]
-                told = list(compress(zip(clusters, amounts, strict=True), [amount is not None for amount in amounts]))
-                limit = watch.limit_of(is_canary)
-                above = Counter(cluster for cluster, amount in told if amount is not None and amount > limit)
-                self._count(watch.metric, is_canary, Counter(cluster for cluster, _ in told), above)
-        if news and self.watches:
-            self._watch_firsts(news, is_canary)
+        if self.watches:
+            self._watch_latencies(clusters, is_canary, latencies)
+            self._watch_reports(clusters, is_canary, answers)
+            if news:
+                self._watch_firsts(news, is_canary)
+        if len(all_told) > _TALLY_AT:
+            self._tally()
 
-    def _watch_latencies(
-        self, clusters: bytes, answers: Counter[int], is_canary: bool, latencies: Sequence[float]
-    ) -> None:
-        """Count what took longer than each limit: of what is above one, the next higher one has to look at less."""
+    def _watch_latencies(self, clusters: bytes, is_canary: bool, latencies: Sequence[float]) -> None:
+        """Note what took longer than each limit: of what is above one, the next higher one has to look at less."""
         rising = sorted(
             (watch.limit_of(is_canary), watch.metric) for watch in self.watches if watch.amount == "latency"
         )
         for limit, metric in rising:
             above = [latency > limit for latency in latencies]
             clusters, latencies = bytes(compress(clusters, above)), list(compress(latencies, above))
-            self._count(metric, is_canary, answers, Counter(clusters))
+            self._bad[metric, is_canary] += clusters
+
+    def _watch_reports(self, clusters: bytes, is_canary: bool, answers: Sequence[Answer]) -> None:
+        """Note which answers tell of an amount that not all tell of, and what is above its limit."""
+        for watch in self.watches:
+            if watch.amount == "latency":
+                continue
+            amounts = [amount_of(watch.amount, answer) for answer in answers]
+            told = [(cluster, amount) for cluster, amount in zip(clusters, amounts, strict=True) if amount is not None]
+            limit = watch.limit_of(is_canary)
+            self._told[watch.metric, is_canary] += bytes(cluster for cluster, _ in told)
+            self._bad[watch.metric, is_canary] += bytes(cluster for cluster, amount in told if amount > limit)
 
     def _watch_firsts(self, news: Sequence[Answer], is_canary: bool) -> None:
         """Note the units whose first answer was above a limit."""
         for watch in self.watches:
             limit = watch.limit_of(is_canary)
-            slow = [answer for answer in news if (_amount(watch.amount, answer) or 0.0) > limit]
+            slow = [answer for answer in news if (amount_of(watch.amount, answer) or 0.0) > limit]
             if slow:
-                self._units(watch.metric, is_canary).extend(units_of(_digests(slow)))
+                self._units(watch.metric, is_canary).extend(units_of(digests_of(slow)))
 
     def settle_into(self, run: RunTotals) -> None:
         """Let it count."""
         self.settled = True
         if self.arms.is_empty:
             return
+        self._tally()
         run.keyed.setdefault(self.key, Arms()).merge(self.arms)
-        for metric, arms in self.clusters.items():
+        for metric, arms in self._clusters.items():
             run.clusters_of(metric, self.key).merge(arms)
         for (metric, is_canary), units in self.failing.items():
             run.add_failing(metric, self.key.share, ((unit, is_canary) for unit in units))
 
-    def _count(self, metric: str, is_canary: bool, answers: Counter[int], bad: Counter[int]) -> None:
-        arms = self.clusters.get(metric)
-        if arms is None:
-            arms = self.clusters[metric] = ArmClusters()
-        arms.of(is_canary).count(answers, bad)
+    def _tally(self) -> None:
+        """Count the clusters that wait for it."""
+        latencies = [watch.metric for watch in self.watches if watch.amount == "latency"]
+        for (metric, is_canary), clusters in self._told.items():
+            answers = counts_of(clusters)
+            # Every answer took some time, and counts for each limit of it.
+            for told in (metric, *latencies) if metric == FAILURES else (metric,):
+                bad = counts_of(self._bad.get((told, is_canary), b""))
+                self._clusters.setdefault(told, ArmClusters()).of(is_canary).add_counts(answers, bad)
+        self._told.clear()
+        self._bad.clear()
 
     def _units(self, metric: str, is_canary: bool) -> array[int]:
         return self.failing.setdefault((metric, is_canary), array("Q"))
-
-
-def units_of(digests: bytes) -> Sequence[int]:
-    """The units of keys: the last eight of the sixteen bytes of each digest, big-endian."""
-    words = array("Q", digests)
-    if sys.byteorder == "little":
-        words.byteswap()
-    return words[1::2]
-
-
-def _digests(answers: Iterable[Answer]) -> bytes:
-    return b"".join([answer.digest for answer in answers if answer.digest is not None])
-
-
-def _amount(name: str, answer: Answer) -> float | None:
-    """What an answer took of an amount; None when it did not tell. What has timed out took longer than any limit."""
-    if name == "latency":
-        return inf if answer.outcome is None else max(0.0, (answer.ended_at - answer.started_at) * 1e3)
-    details = answer.details
-    if details is None:
-        return None
-    if name == "first_token":
-        return None if details.first_token_at is None else max(0.0, (details.first_token_at - answer.started_at) * 1e3)
-    if name == "cost":
-        return details.cost_usd or None
-    return details.input_tokens + details.output_tokens or None

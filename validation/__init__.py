@@ -1,0 +1,1 @@
+"""How often the library is wrong, and how soon it is right, through its public API: ``python -m validation``."""

@@ -1,0 +1,1 @@
+"""The cells, by what is watched: a module each, whose ``CELLS`` are measured together."""
