@@ -218,20 +218,19 @@ def _log_e_failing_users(seen: RateEvidence, tolerance: float) -> float:
 
 def _log_e_first_outcomes(case: Case, tolerance: float) -> float:
     level, outcomes = case.evidence.first_outcomes()
-    slices = _slices_of(outcomes, case.evidence.watermark)
-    total = total_of(slices)
-    if 2 * total.canary_bad < total.canary_total:
+    judged = [outcome for outcome in outcomes if outcome[0] < case.evidence.watermark]
+    on_canary = [failed for _, _, _, is_canary, failed, _ in judged if is_canary]
+    if 2 * sum(on_canary) < len(on_canary):
         return 0.0
     test = ExactTest()
-    for counts in slices:
+    for counts in _slices_of(judged):
         _multiply(test, counts, tolerance)
     return log_mean_exp(test.log_ratios) + log_sampling_weight(level)
 
 
-def _slices_of(outcomes: Iterable[FirstOutcome], watermark: float) -> list[BinaryCounts]:
+def _slices_of(outcomes: Iterable[FirstOutcome]) -> list[BinaryCounts]:
     slices: dict[tuple[int, float, int], BinaryCounts] = {}
     for assigned_at, stage_idx, share, is_canary, failed, _ in outcomes:
-        if assigned_at < watermark:
-            key = (stage_idx, share, int(assigned_at // _FIRST_OUTCOME_SLICE_SECONDS))
-            slices.setdefault(key, BinaryCounts()).add(is_canary, 1, int(failed))
+        key = (stage_idx, share, int(assigned_at // _FIRST_OUTCOME_SLICE_SECONDS))
+        slices.setdefault(key, BinaryCounts()).add(is_canary, 1, int(failed))
     return list(slices.values())

@@ -11,7 +11,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
+from itertools import repeat
 from math import ceil, log2
+from operator import add
 from typing import Any
 
 from ..errors import require_count, require_fraction, require_non_negative
@@ -32,6 +34,7 @@ HIGHEST_BOUND = 30 * BUCKETS_PER_OCTAVE
 
 
 _NOTHING: tuple[float, ...] = ()
+_update = dict[int, int].update  # Counter's own is a loop in Python
 
 
 class Histogram:
@@ -94,9 +97,9 @@ class Histogram:
 
     def merge(self, other: Histogram) -> None:
         """Add what *other* recorded."""
-        buckets = self._buckets
-        for bound, count in other._buckets.items():
-            buckets[bound] += count
+        mine, theirs = self._buckets, other._buckets
+        # In C: an analysis adds the histograms of a hundred workers.
+        _update(mine, zip(theirs, map(add, map(mine.get, theirs, repeat(0)), theirs.values()), strict=True))
         self._zeros += other._zeros
         self._sum += other._sum
 

@@ -133,11 +133,11 @@ class UnitTable(Sample, Generic[V]):
         """Take the union with *other*, which stays as it is."""
         if other.level > self.level:
             self._raise_level_to(other.level)
-        limit = self.limit
-        below = iter([item for item in other.items() if item[0] < limit] if other.limit > limit else other.items())
-        pause(len(other))
-        while some := list(islice(below, _AT_ONCE)):
-            self._put_all(some)
+        limit, values = self.limit, other._values
+        units = iter([unit for unit in values if unit < limit] if other.limit > limit else values)
+        pause(len(values))
+        while some := list(islice(units, _AT_ONCE)):
+            self._put_all(zip(some, map(values.__getitem__, some), strict=True))
             pause(len(some))
 
     def restore(self, level: int, values: dict[int, V]) -> None:
