@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_canary.metrics.clusters import CLUSTERS, ArmClusters, ClusterSums, counts_of
-from agent_canary.metrics.columns import seconds_to_text, units_to_text
+from agent_canary.metrics.columns import counts_to_text, seconds_to_text
 
 CLUSTER = st.integers(0, CLUSTERS - 1)
 # Whole numbers, of which sums are exact in any order.
@@ -179,6 +179,12 @@ def test_json_brings_everything_back(sums: ClusterSums) -> None:
     assert ArmClusters.from_json(through_text(arms.to_json())) == arms
 
 
+def test_counts_take_few_bytes() -> None:
+    """A worker has hundreds of such sums, of which a hundred workers' are read at each analysis."""
+    sums = of_rates([(cluster, cluster == 5) for cluster in range(CLUSTERS)])
+    assert list(map(len, sums.to_json())) == [88, 88, 0]
+
+
 def test_every_bit_survives_json() -> None:
     """Sums of values that no decimal text of usual length would keep."""
     sums = of_values([(5, 0.1, 1e-300), (5, 1 / 3, math.pi)])
@@ -186,7 +192,7 @@ def test_every_bit_survives_json() -> None:
     assert (restored.y, restored.yy, restored.x) == (sums.y, sums.yy, sums.x)
 
 
-COUNTS, NOTHING = units_to_text([1] * CLUSTERS), units_to_text([0] * CLUSTERS)
+COUNTS, NOTHING = counts_to_text([1] * CLUSTERS), counts_to_text([0] * CLUSTERS)
 COLUMN = seconds_to_text([1.0] * CLUSTERS)
 
 
@@ -197,7 +203,9 @@ COLUMN = seconds_to_text([1.0] * CLUSTERS)
         ({}, "clusters must be a list"),
         ([], "clusters must have 3, 5 or 6 columns of 64 numbers, got 0"),
         ([COUNTS] * 4, "clusters must have 3, 5 or 6 columns of 64 numbers, got 4"),
-        ([COUNTS, COUNTS, units_to_text([1] * 63)], "columns of 64 numbers"),
+        ([COUNTS, COUNTS, counts_to_text([1] * 63)], "counts by cluster must be base64 of 64 counts"),
+        ([COUNTS, counts_to_text([1] * 63 + [2]), NOTHING], "clusters must not hold more bad or covered answers"),
+        ([COUNTS, NOTHING, counts_to_text([0, 2] + [0] * 62)], "clusters must not hold more bad or covered answers"),
         ([COUNTS, COUNTS, COUNTS, COLUMN, seconds_to_text([1.0] * 65)], "columns of 64 numbers"),
         ([COUNTS, COUNTS, COUNTS, COLUMN, COLUMN], "clusters with covariates must have their sums as the sixth column"),
         ([COUNTS, "?", COUNTS], "counts by cluster must be base64"),

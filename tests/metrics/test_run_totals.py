@@ -171,6 +171,18 @@ def test_first_outcomes_are_sampled_when_there_are_many() -> None:
     assert add(totals, requests) == []
 
 
+def test_who_is_new_does_not_depend_on_what_is_noted_together() -> None:
+    """Also where the sample is cut among them: in one call, the same are new as one by one, each of them once."""
+    at_once, one_by_one = RunTotals(1), RunTotals(1)
+    requests = [
+        Request((number // 2 * 0x9E3779B97F4A7C15) % 2**64, 1.0 + number, Outcome.SUCCEEDED) for number in range(20_000)
+    ]
+    expected = [request for request in requests if add(one_by_one, [request])]
+    assert add(at_once, requests) == expected
+    assert at_once.first == one_by_one.first
+    assert len(expected) == len({request.unit for request in expected}) < 10_000
+
+
 def example_totals() -> RunTotals:
     """Totals with something in every part."""
     totals, key = RunTotals(2, 100.0), SliceKey(1, 0.05)

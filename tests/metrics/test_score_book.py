@@ -262,6 +262,15 @@ def test_a_rule_says_why_a_value_is_none_of_its_score(rule: ScoreRule, value: fl
     assert rule.refusal(value) == refusal
 
 
+def test_many_scores_of_a_bin_are_counted_in_between(book: ScoreBook) -> None:
+    """A day's bin keeps sums, not a byte for each score."""
+    for number in range(10_000):
+        book.put("judge", float(number % 4 > 0), HERE, number, number % 64, 100.0, is_canary=number % 2 == 0)
+    [cell] = book._cells.values()
+    assert sum(map(len, (*cell._told_clusters, *cell._bad_clusters))) < 10_000
+    assert counts_of(settled(book, 117.0))[HERE] == [5000, 2500, 5000, 0]
+
+
 def test_a_name_without_a_rule_is_no_evidence(book: ScoreBook) -> None:
     """It is shown elsewhere, and judged nowhere."""
     assert not book.put("length", 1.0, HERE, unit=1, cluster=CLUSTER, assigned_at=100.0, is_canary=True)

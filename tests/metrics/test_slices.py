@@ -143,6 +143,14 @@ def test_only_a_units_first_answer_tells_who_it_is(desk: Desk) -> None:
     assert totals.clusters["latency_p50"][HERE].stable.total == 3
 
 
+def test_a_second_answer_of_the_same_fold_is_no_first(desk: Desk) -> None:
+    """However many are folded together."""
+    desk.cut(HERE, (P50,))
+    for unit, milliseconds in ((1, 200.0), (1, 10.0), (2, 10.0), (2, 200.0)):
+        serve(desk, unit, False, milliseconds)
+    assert list(desk.settle().failing["latency_p50"]) == [1]
+
+
 def test_who_came_before_there_was_a_limit_is_not_asked_again(desk: Desk) -> None:
     """The first answer was of a slice without a watch."""
     serve(desk, 1, False, 200.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from array import array
 from collections.abc import Callable
 from math import inf, nan
 from typing import Any
@@ -12,7 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_canary.metrics.columns import seconds_from_text, seconds_to_text, units_from_text, units_to_text
+from agent_canary.metrics.columns import (
+    counts_from_text,
+    counts_to_text,
+    seconds_from_text,
+    seconds_to_text,
+    units_from_text,
+    units_to_text,
+)
 from agent_canary.metrics.failing_units import FailingUnits
 from agent_canary.metrics.unit_json import failing_from_json, failing_to_json, first_from_json, first_to_json
 from agent_canary.metrics.units import first_outcomes
@@ -56,6 +64,29 @@ def test_text_that_is_not_ours_is_refused(text: Any) -> None:
         units_from_text("units of a group", text)
     with pytest.raises(ValueError, match="times of a group must be base64 of numbers of 8 bytes each, got"):
         seconds_from_text("times of a group", text)
+
+
+@given(st.lists(st.sampled_from([0, 1, 255, 256, 2**16 - 1, 2**16, 2**32 - 1, 2**32, 2**64 - 1]), max_size=9))
+def test_counts_survive_as_text(counts: list[int]) -> None:
+    """Whatever the largest is; of zeros there is no text at all."""
+    text = counts_to_text(counts)
+    assert list(counts_from_text("counts", text, len(counts))) == counts
+    assert (text == "") is not any(counts)
+
+
+def test_counts_are_as_wide_as_the_largest() -> None:
+    """Little-endian, in usual base64: 1 and 2 in one byte each, 1 and 256 in two."""
+    assert counts_to_text([1, 2]) == "AQI="
+    assert counts_to_text([1, 256]) == "AQAAAQ=="
+    assert counts_to_text([0, 0]) == ""
+    assert counts_from_text("counts", "", 2) == array("Q", [0, 0])
+
+
+@pytest.mark.parametrize("text", [None, 7, b"AQI=", "AQ==", "AQID", "AQI", "AQ\nI=", "!QI=", "ü", "AQIDBAUG"])
+def test_counts_that_are_not_ours_are_refused(text: Any) -> None:
+    """Neither another number of them, nor another width."""
+    with pytest.raises(ValueError, match=r"counts must be base64 of 2 counts of 1, 2, 4 or 8 bytes each, got"):
+        counts_from_text("counts", text, 2)
 
 
 def grouped(values: dict[int, Any]) -> dict[Any, list[int]]:

@@ -14,11 +14,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
-from operator import add, attrgetter
+from operator import add, attrgetter, gt
 from sys import byteorder
 from typing import Any
 
-from .columns import seconds_from_text, seconds_to_text, units_from_text, units_to_text
+from .columns import counts_from_text, counts_to_text, seconds_from_text, seconds_to_text
 from .reading import list_of, part_of
 
 CLUSTERS = 64
@@ -32,6 +32,10 @@ def _packed(counts: Mapping[int, int]) -> int:
     column = array("Q", bytes(_BYTES))
     for cluster, count in counts.items():
         column[cluster] = count
+    return _joined(column)
+
+
+def _joined(column: array[int]) -> int:
     if byteorder == "big":
         column.byteswap()
     return int.from_bytes(column, "little")
@@ -169,13 +173,13 @@ class ClusterSums:
         """Return the same bad outcomes out of all *answers*."""
         bad = _unpacked(self._bad)
         twin = ClusterSums()
-        twin._answers = _packed(dict(enumerate(map(max, _unpacked(answers._answers), bad))))
+        twin._answers = _joined(array("Q", map(max, _unpacked(answers._answers), bad)))
         twin._bad = self._bad
         return twin
 
     def to_json(self) -> list[str]:
         """Return ``[answers, bad, covered, *values]``, each as text, to the last bit."""
-        counts = [units_to_text(_unpacked(count)) for count in (self._answers, self._bad, self._covered)]
+        counts = [counts_to_text(_unpacked(count)) for count in (self._answers, self._bad, self._covered)]
         return counts + [seconds_to_text(column) for column in self._values]
 
     @classmethod
@@ -186,16 +190,18 @@ class ClusterSums:
             ValueError: Not what it writes.
         """
         texts = list_of("clusters", data)
-        counts = [units_from_text("counts by cluster", text) for text in texts[:3]]
+        counts = [counts_from_text("counts by cluster", text, CLUSTERS) for text in texts[:3]]
         values = [array("d", seconds_from_text("sums by cluster", text)) for text in texts[3:]]
-        if len(texts) not in (3, 5, 6) or any(len(column) != CLUSTERS for column in (*counts, *values)):
+        if len(texts) not in (3, 5, 6) or any(len(column) != CLUSTERS for column in values):
             raise ValueError(f"clusters must have 3, 5 or 6 columns of {CLUSTERS} numbers, got {len(texts)}")
+        if any(map(gt, counts[1], counts[0])) or any(map(gt, counts[2], counts[0])):
+            raise ValueError("clusters must not hold more bad or covered answers than answers")
         if len(texts) < 6 and any(counts[2]):
             raise ValueError("clusters with covariates must have their sums as the sixth column, got none")
         if not all(isfinite(number) for column in values for number in column):
             raise ValueError("clusters must hold finite numbers, got one that is not")
         twin = cls()
-        twin._answers, twin._bad, twin._covered = (_packed(dict(enumerate(column))) for column in counts)
+        twin._answers, twin._bad, twin._covered = map(_joined, counts)
         twin._values = values
         return twin
 

@@ -26,7 +26,7 @@ from .watch import Watch
 from .window import FAILED_ZERO, signed
 
 _FOLD_AT = 512
-"""So few that they are still in the processor's caches, and that the request that folds them waits 0.3 ms."""
+"""So few that they are still in the processor's caches, and that the request that folds them waits 0.4 ms."""
 _MAX_OPEN_SLICES = 128
 _MAX_FAILURE_REASONS = 50
 

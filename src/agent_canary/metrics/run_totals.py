@@ -118,7 +118,7 @@ class RunTotals:
             if known is None:
                 if unit >= limit:
                     continue
-                known = known_of(unit)  # an answer before this one may have made it known
+                known = known_of(unit)  # another table than the map's, if the sample was cut meanwhile
             assigned_at = request.started_at + wall_offset
             if known is None:
                 news.append(request)
