@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from agent_canary.metrics import Histogram
 from agent_canary.metrics.arms import Arms, BinaryCounts, SliceKey
 from agent_canary.metrics.clusters import ArmClusters, ClusterSums
-from agent_canary.metrics.evidence import Evidence, StageTotals
+from agent_canary.metrics.evidence import Evidence
 from agent_canary.metrics.failing_units import FailingCounts, FailingUnits
 from agent_canary.metrics.run_totals import MAX_SEEN, RunTotals
+from agent_canary.metrics.stage_totals import StageTotals
 from agent_canary.metrics.totals import ScoreSums, Totals
 from agent_canary.stores import MemoryStore
 from tests.metrics.totals_kit import run_totals, through_text, union

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ..metrics.evidence import StageTotals
+from ..metrics.stage_totals import StageTotals
 from ..plan import SafetyMargin, Threshold
 from . import wording
 from .case import Case
