@@ -65,7 +65,7 @@ def test_a_better_canary_passes() -> None:
     """It is shown to be no worse."""
     finding = finding_of(users(0.5, 4000, lambda canary: 2, lambda canary: 0.01 if canary else 0.2))
     assert finding.status is FindingStatus.PASS
-    assert "shown to be less than 1.0 % of answers worse" in finding.sentence
+    assert "shown to be less than 1 point worse" in finding.sentence
 
 
 def test_a_canary_that_is_used_more_does_not_fail() -> None:

@@ -207,7 +207,9 @@ def test_scores_of_a_few_users_do_not_hide_those_without_a_key() -> None:
 
 def test_nothing_is_compared_while_the_canary_warms_up() -> None:
     """Three times as slow for twenty seconds is forgiven once, and only with a warm-up."""
-    cold = Trial(rollback_on=[Latency(warm_up=20)]).run(20, slower(3.0))
+    cold = Trial(rollback_on=[Latency(warm_up=20)]).run(10, slower(3.0))
+    assert cold.finding("latency").sentence.endswith("nothing to compare, warming up for 10 seconds more")
+    cold.run(10, slower(3.0))
     assert cold.finding("latency").status.value == "no_data"
     assert "nothing to compare" in cold.finding("latency").sentence
     cold.run(40, slower(1.0))
@@ -217,6 +219,13 @@ def test_nothing_is_compared_while_the_canary_warms_up() -> None:
     slow = Trial(rollback_on=[Latency(warm_up=20)]).run(40, slower(3.0))
     assert slow.kinds == ["started", "rolled_back"]
     assert slow.clock.monotonic() >= 1_000_020
+
+
+def test_without_a_limit_a_finding_says_what_it_waits_for() -> None:
+    """How many answers of stable tell of the amount: none, where nobody reports it."""
+    trial = Trial(rollback_on=[FirstToken()]).run(5)
+    assert "no limit yet" in trial.finding("first_token").sentence
+    assert "0 answers of stable tell it so far" in trial.finding("first_token").sentence
 
 
 def test_amounts_are_compared_where_a_rollout_is_decided_by_hand() -> None:
@@ -323,7 +332,7 @@ def test_a_threshold_waits_for_answers_that_tell() -> None:
     rule = Threshold("cost_usd", at_least=0.001, min_samples=200)
     trial = Trial(rollback_on=[rule], hold_on=[Cost()]).run(5)
     assert trial.finding(rule.name).status.value == "no_data"
-    assert "0 answers of the canary in this stage tell its cost_usd" in trial.finding(rule.name).sentence
+    assert "0 of the 200 canary answers it takes tell cost_usd in this stage" in trial.finding(rule.name).sentence
     assert trial.run(10, dearer(1.0)).finding(rule.name).status.value == "pass"
 
 

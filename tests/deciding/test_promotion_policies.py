@@ -185,6 +185,16 @@ def test_a_stage_does_not_wait_for_scores_for_ever() -> None:
 # At 100 %
 
 
+def test_at_full_traffic_nothing_would_settle_a_finding() -> None:
+    """Stable has no traffic any more, so that no estimate of how much more it takes is right."""
+    trial = Trial((Stage(0.5, 1000, 0, 0.0), Stage(1.0, 1000)), rollback_on=[FailureRate()], delta=0.02).run(10, rare)
+    assert trial.finding("failures").settled_by
+    trial.canary.rollout.promote()
+    trial.run(1, rare)
+    assert trial.finding("failures").status.value == "inconclusive"
+    assert not trial.finding("failures").settled_by
+
+
 def test_at_full_traffic_only_thresholds_count() -> None:
     """No score ever came, and the plan is as strict as can be: a last stage has nothing to compare with."""
     stages = (Stage(0.5, 5, 0, 0.0), Stage(1.0, 20, 50, 0.9))

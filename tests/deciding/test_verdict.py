@@ -117,7 +117,9 @@ def test_missing_data_wait_for_patience(policy: Unsettled, action: AutoAction, p
         verdict = verdict_of(finding(FindingStatus.NO_DATA), on_no_data=policy, overdue=True, **lacks)
         assert (verdict.action, verdict.pauses) == (action, pauses)
         assert ("patience is over" in verdict.sentence) is (policy != "hold")
-        assert waiting.sentence in verdict.sentence
+        assert waiting.sentence.removeprefix("waiting for data: ").split(": ")[-1] in verdict.sentence
+        assert ("waiting for data" in verdict.sentence) is ("waiting for data" in waiting.sentence and policy == "hold")
+        assert verdict.sentence.count("stage 2 of 5") <= 1
 
 
 @pytest.mark.parametrize(("policy", "action", "pauses"), ACTIONS)
@@ -218,8 +220,8 @@ def test_the_words_of_an_action_are_the_originals() -> None:
             Plan([Stage(0.05)]),
             (
                 "failures: 0.88 % of canary answers failed (4 of 454, 4 users met one) against 2.1 % on stable "
-                "(160 of 7,546), 0.42 times as often where 1.2 is tolerated; evidence "
-                "less than 1 to 1, alarm from 200 to 1; about 50 more canary answers would settle it"
+                "(160 of 7,546), 0.42 times as often where 1.2 is tolerated; "
+                "no evidence yet, alarm from 200 to 1; about 50 more canary answers would settle it"
             ),
         ),
         (
@@ -244,7 +246,7 @@ def test_the_words_of_an_action_are_the_originals() -> None:
             Plan([Stage(0.5)]),
             (
                 "failures: 0 % of canary answers failed (0 of 1) against 0 % on stable (0 of 200); "
-                "evidence N to 1, alarm from 200 to 1"
+                "no evidence yet, alarm from 200 to 1"
             ),
         ),
         (
@@ -260,7 +262,7 @@ def test_the_words_of_an_action_are_the_originals() -> None:
             Plan([Stage(0.5)], [Rate("thumbs_up", 1.5, higher_is_better=True)]),
             (
                 "thumbs_up: 20.3 % of canary answers scored 0 (61 of 300, 60 users met one) against 6.7 % on stable "
-                "(20 of 300), difference +14 ± 8 points, 3 times as often where 1.5 is tolerated; evidence N to 1, "
+                "(20 of 300), difference +14 ± 8 points, 3.0 times as often where 1.5 is tolerated; evidence N to 1, "
                 "alarm from 100 to 1"
             ),
         ),

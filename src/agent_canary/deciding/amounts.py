@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 
+from ..metrics.arms import BinaryCounts
 from ..plan import Cost, FirstToken, Latency, Tokens
 from ..statistics import log_mean_exp
 from . import settling, wording
@@ -35,8 +36,10 @@ def judge_amount(spec: Amount, case: Case) -> Finding:
     test = tests[quantile]
     users = users_of(case)
     settled_by = ""
-    if status is FindingStatus.INCONCLUSIVE:
-        factor = min(each.factor for each in tests.values())
+    if status is FindingStatus.INCONCLUSIVE and settling.is_possible(case):
+        # It fails by the mean of the evidence, and passes only when every quantile does.
+        slowest = max(each.factor for each in tests.values())
+        factor = min(slowest, settling.factor_by_growth(log_e, math.log(1.0 / case.alpha)))
         settled_by = settling.words(factor, test.total.canary_total, users[1], answers_per_second(case))
     stable, canary = case.memory.amounts.get(spec.metric_of(quantile), (0.0, 0.0))
     error, difference = test.error, test.difference
@@ -98,8 +101,7 @@ def _sentence(
     total = test.total
     limit = case.memory.limits.get(spec.metric_of(quantile))
     if status is FindingStatus.NO_DATA:
-        why = "no limit yet" if limit is None else "no answers since"
-        return f"{spec.name}: nothing to compare, {why} (stable's own quantiles of past answers are the limit)"
+        return f"{spec.name}: nothing to compare, {_why_no_data(spec, quantile, total, case)}"
     stable, canary = values
     name = f"p{100.0 * quantile:g}"
     of = "" if limit is None else f" of {limit_text(spec.amount, limit)}"
@@ -109,11 +111,32 @@ def _sentence(
         in_this_stage = f"{name} {both[0]} on the canary against {both[1]} on stable in this stage; "
     numbers = (
         f"{spec.name}: {in_this_stage}{wording.percent(total.canary_bad, total.canary_total)} of canary answers "
-        f"({total.canary_bad:,} of {total.canary_total:,}) took more than {spec.tolerance:g} times stable's past "
-        f"{name}{of}, {wording.percent(total.stable_bad, total.stable_total)} on stable ({total.stable_bad:,} of "
+        f"({total.canary_bad:,} of {total.canary_total:,}) {_VERBS[spec.amount]} {spec.tolerance:g} times stable's "
+        f"past {name}{of}, {wording.percent(total.stable_bad, total.stable_total)} on stable ({total.stable_bad:,} of "
         f"{total.stable_total:,}) more than that {name}"
     )
-    evidence = f"; evidence {wording.odds(log_e)}, alarm from {wording.odds(math.log(1.0 / case.alpha))}"
+    evidence = wording.evidence(log_e, math.log(1.0 / case.alpha))
     if status is FindingStatus.PASS:
-        evidence = f"; shown to be less than {wording.share(case.plan.delta)} of answers worse"
-    return f"{numbers}{evidence}{f'; {settled_by}' if settled_by else ''}"
+        evidence = f"shown to be {wording.fewer_points(case.plan.delta)} more"
+    return f"{numbers}; {evidence}{f'; {settled_by}' if settled_by else ''}"
+
+
+_VERBS = {
+    "cost": "cost more than",
+    "first_token": "took longer to the first token than",
+    "latency": "took longer than",
+    "tokens": "needed more than",
+}
+
+
+def _why_no_data(spec: Amount, quantile: float, total: BinaryCounts, case: Case) -> str:
+    if spec.metric_of(quantile) in case.memory.limits:
+        return (
+            f"{wording.answers(total.canary_total)} of the canary and {wording.answers(total.stable_total)} of stable "
+            "since there is a limit"
+        )
+    if isinstance(spec, FirstToken | Latency) and case.moment.seconds_in_run < spec.warm_up:
+        return f"warming up for {wording.duration(spec.warm_up - case.moment.seconds_in_run)} more"
+    answers, _ = case.evidence.quantile(spec.amount, quantile)
+    told = f"{wording.answers(answers)} of stable {'tells' if answers == 1 else 'tell'} it so far"
+    return f"no limit yet: a quantile of stable's past answers is the limit, and {told}"

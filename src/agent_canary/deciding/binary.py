@@ -61,7 +61,9 @@ def _finding(
     test = test_rate(evidence, spec.tolerance, case, case.memory.exact.setdefault(spec.name, ExactTest()))
     status = status_of(test, case.alpha)
     total, failing = test.total, evidence.failing
-    settled_by = _settled_by(test, status, users[1] if evidence.clusters else 0, pace)
+    settled_by = ""
+    if status is FindingStatus.INCONCLUSIVE and settling.is_possible(case):
+        settled_by = settling.words(test.factor, total.canary_total, users[1] if evidence.clusters else 0, pace)
     difference, error = test.difference, test.error
     return Finding(
         guardrail=spec.name,
@@ -90,12 +92,6 @@ def _finding(
     )
 
 
-def _settled_by(test: RateTest, status: FindingStatus, users: int, pace: float) -> str:
-    if status is not FindingStatus.INCONCLUSIVE:
-        return ""
-    return settling.words(test.factor, test.total.canary_total, users, pace)
-
-
 def _sentence(
     spec: FailureRate | Rate,
     noun: str,
@@ -107,7 +103,9 @@ def _sentence(
     settled_by: str,
 ) -> str:
     total = test.total
-    awaited = f"; {outstanding:,} of this stage's canary answers have no score yet" if outstanding else ""
+    awaited = ""
+    if outstanding and status is not FindingStatus.FAIL:
+        awaited = f"; {outstanding:,} of this stage's canary answers have no score yet"
     if status is FindingStatus.NO_DATA:
         return (
             f"{spec.name}: nothing to compare, {wording.answers(total.canary_total)} of the canary and "
@@ -120,15 +118,23 @@ def _sentence(
         f"{wording.percent(total.stable_bad, total.stable_total)} on stable "
         f"({total.stable_bad:,} of {total.stable_total:,})"
     )
-    difference = ""
-    if test.difference is not None and test.error is not None and test.is_normal:
-        difference = f", difference {wording.points(test.difference, test.error)}"
-    compared = "" if test.ratio is None else f", {wording.as_often(test.ratio)} where {spec.tolerance:g} is tolerated"
-    evidence = f"; evidence {wording.odds(test.log_e)}, alarm from {wording.odds(math.log(1.0 / case.alpha))}"
+    evidence = wording.evidence(test.log_e, math.log(1.0 / case.alpha))
     if status is FindingStatus.PASS:
-        evidence = f"; shown to be less than {wording.share(case.plan.delta)} of answers worse"
+        evidence = f"shown to be {wording.fewer_points(case.plan.delta)} worse"
     settles = f"; {settled_by}" if settled_by else ""
-    return f"{numbers}{difference}{compared}{evidence}{awaited}{settles}"
+    return f"{numbers}{_compared(spec, test, case)}; {evidence}{awaited}{settles}"
+
+
+def _compared(spec: FailureRate | Rate, test: RateTest, case: Case) -> str:
+    parts: list[str] = []
+    if test.difference is not None and test.error is not None and test.is_normal:
+        parts.append(f"difference {wording.points(test.difference, test.error)}")
+    if test.ratio:
+        parts.append(f"{wording.as_often(test.ratio)} where {spec.tolerance:g} is tolerated")
+    if not parts:
+        return ""
+    # From the second stage on they need not agree with the two percentages, which are of all stages together.
+    return f", {'stage by stage: ' if case.moment.stage_idx else ''}{', '.join(parts)}"
 
 
 def _bad_counts(canary: ScoreSums, stable: ScoreSums, bad: float) -> BinaryCounts:

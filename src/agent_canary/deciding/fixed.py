@@ -36,8 +36,8 @@ def judge_threshold(spec: Threshold, case: Case) -> Finding:
     bound = f"at most {spec.at_most:g}" if spec.at_most is not None else f"at least {spec.at_least:g}"
     if answers < spec.min_samples or not answers:
         sentence = (
-            f"{spec.name}: {wording.answers(answers)} of the canary in this stage tell its {spec.metric}, the fixed "
-            f"rule ({bound}) applies from {spec.min_samples} on"
+            f"{spec.name}: {answers:,} of the {max(1, spec.min_samples):,} canary answers it takes tell "
+            f"{spec.metric} in this stage; the fixed rule allows {bound}"
         )
         return Finding(spec.name, case.role, FindingStatus.NO_DATA, sentence, canary_total=answers)
     kept = value <= spec.at_most if spec.at_most is not None else value >= (spec.at_least or 0.0)

@@ -40,19 +40,19 @@ def _judge(spec: SampleRatio, case: Case) -> Finding:
         total.merge(counts)
     canary, everyone = total.canary_total, total.total
     if not everyone:
-        sentence = f"{spec.name}: no users seen yet whose request has ended"
+        sentence = f"{spec.name}: no user with a sticky key was first seen at a share below 100 % yet"
         return Finding(spec.name, case.role, FindingStatus.NO_DATA, sentence, alpha=case.alpha)
     log_threshold = math.log(1.0 / case.alpha)
     failed = log_e >= log_threshold
-    more = f", of {everyone << level:,} in all" if level else ""
+    of = f", a sample of {everyone << level:,}," if level else ""
     return Finding(
         guardrail=spec.name,
         role=case.role,
         status=FindingStatus.FAIL if failed else FindingStatus.INCONCLUSIVE,
         sentence=(
-            f"{spec.name}: {wording.percent(canary, everyone)} of {wording.users(everyone)} first seen "
-            f"({canary:,}{more}) are on the canary where the shares say {wording.percent(expected, everyone)}; "
-            f"evidence {wording.odds(log_e)}, alarm from {wording.odds(log_threshold)}" + (_WHY if failed else "")
+            f"{spec.name}: {wording.percent(canary, everyone)} of {wording.users(everyone)} first seen so far{of} "
+            f"were on the canary then ({canary:,}) where the shares say {wording.percent(expected, everyone)}; "
+            f"{wording.evidence(log_e, log_threshold)}" + (_WHY if failed else "")
         ),
         stable_total=total.stable_total,
         canary_total=canary,

@@ -32,7 +32,7 @@ def judge_score(spec: Score, case: Case) -> Finding:
     status = _status(spec, shown, log_e, case)
     outstanding = outstanding_scores(case, spec.name)
     settled_by = ""
-    if shown is not None and status is FindingStatus.INCONCLUSIVE:
+    if shown is not None and status is FindingStatus.INCONCLUSIVE and settling.is_possible(case):
         pace = scores_per_second(case, spec.name)
         settled_by = settling.words(_factor(spec, shown, case), shown.canary_answers, users[1], pace)
     error = error_of(shown, DISPLAY_ALPHA)
@@ -106,13 +106,15 @@ def _sentence(
     outstanding: int,
     settled_by: str,
 ) -> str:
-    awaited = f"; {outstanding:,} of this stage's canary answers have no score yet" if outstanding else ""
+    awaited = ""
+    if outstanding and status is not FindingStatus.FAIL:
+        awaited = f"; {outstanding:,} of this stage's canary answers have no score yet"
     if shown is None:
         return f"{spec.name}: nothing to compare, no scores of both versions{awaited}"
-    decimals = wording.decimals_for(error or 0.0)
+    decimals = max(wording.decimals_for(error or 0.0), wording.decimals_of(shown.stable_mean))
     over = f"{users[1]:,} canary users" if users[1] else f"{shown.canary_answers:,} canary answers"
-    allowed = wording.signed(-spec.tolerance if spec.higher_is_better else spec.tolerance, max(decimals, 2))
-    difference = wording.signed(shown.difference, decimals)
+    allowed = f"{'−' if spec.higher_is_better else '+'}{spec.tolerance:g}" if spec.tolerance else "0"
+    difference = f"{'stage by stage ' if case.moment.stage_idx else ''}{wording.signed(shown.difference, decimals)}"
     if error is not None:
         difference += f" ± {error:,.{decimals}f}"
     numbers = (
@@ -125,5 +127,5 @@ def _sentence(
     elif shown.refusal is not None and status is not FindingStatus.FAIL:
         evidence += f"; not judged yet: {shown.refusal}"
     else:
-        evidence += f"; evidence {wording.odds(log_e)}, alarm from {wording.odds(math.log(1.0 / case.alpha))}"
+        evidence += f"; {wording.evidence(log_e, math.log(1.0 / case.alpha))}"
     return f"{numbers}{evidence}{awaited}{f'; {settled_by}' if settled_by else ''}"

@@ -7,8 +7,17 @@ from collections.abc import Callable
 
 from ..statistics import log_e_one_sided
 from . import wording
+from .case import Case
 
-_MOST = 1000.0
+_MOST = 30.0
+"""How many times the data of now an estimate may ask for: what was seen so far tells nothing of more than that."""
+_FEWEST_ANSWERS = 10
+"""Canary answers below which nobody can say."""
+
+
+def is_possible(case: Case) -> bool:
+    """Whether more data to compare come in the present stage: at 0 and 100 % one version has no traffic."""
+    return 0.0 < case.plan.stages[case.moment.stage_idx].percent < 1.0
 
 
 def factor_by_growth(log_e: float, log_threshold: float) -> float:
@@ -33,11 +42,14 @@ def words(factor: float, answers: int, users: int, answers_per_second: float) ->
     Args:
         factor: How many times the data of now it takes.
         answers: Answers of the canary that were compared.
-        users: Users behind them; 0 when unknown.
+        users: Users behind them; 0 when unknown. The estimate is in answers where they come twice or more on average.
         answers_per_second: How fast they come now.
     """
-    if not 1.0 < factor < _MOST or not answers:
+    if not 1.0 < factor < _MOST or answers < _FEWEST_ANSWERS:
         return ""
+    # Where users come back, most of those to come are the same again. Users are counted at once, answers when they may
+    # be judged, so there may be more of them.
+    users = min(users, answers) if answers < 2 * users else 0
     more = wording.rounded((factor - 1.0) * (users or answers))
     amount = wording.users(more) if users else wording.answers(more)
     number, noun = amount.split(" ")

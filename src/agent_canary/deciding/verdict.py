@@ -100,7 +100,7 @@ def decide(findings: Sequence[Finding], plan: Plan, gates: StageGates) -> Verdic
 def _missing(findings: Sequence[Finding], plan: Plan, gates: StageGates) -> list[str]:
     """A sentence for each finding that the user asked for and that has no data, and one for the stage's own gates."""
     missing = [
-        f"waiting for data: {finding.sentence}"
+        f"{_WAITING}{finding.sentence}"
         for finding in findings
         if gates.compares and finding.status is FindingStatus.NO_DATA and finding.guardrail in plan.required
     ]
@@ -128,13 +128,15 @@ def _is_open(finding: Finding, plan: Plan) -> bool:
 
 
 def _held(policy: str, sentence: str, found: tuple[Finding, ...]) -> Verdict:
+    over = f"the plan's patience is over: {sentence.removeprefix(_WAITING)}"
     if policy == "rollback":
-        return Verdict(AutoAction.ROLLBACK, f"the plan's patience is over: {sentence}", found)
+        return Verdict(AutoAction.ROLLBACK, over, found)
     if policy == "pause":
-        return Verdict(AutoAction.HOLD, f"the plan's patience is over: {sentence}", found, pauses=True)
+        return Verdict(AutoAction.HOLD, over, found, pauses=True)
     return Verdict(AutoAction.HOLD, sentence, found)
 
 
+_WAITING = "waiting for data: "
 _THRESHOLDS_ONLY = "nothing to compare with, thresholds only; "
 
 
@@ -144,7 +146,8 @@ def _gates_sentence(gates: StageGates, unmet: Sequence[str]) -> str:
 
 def _why(plan: Plan, gates: StageGates, lacking: Sequence[str]) -> str:
     if lacking:
-        return f"time and thresholds are met, no guardrail fails, and the plan's patience is over: {lacking[0]}"
+        lacks = lacking[0].removeprefix(_WAITING).removeprefix(f"{gates.name}: ")
+        return f"time and thresholds are met, no guardrail fails, and the plan's patience is over: {lacks}"
     if not gates.compares:
         return f"{_THRESHOLDS_ONLY}they are met"
     if plan.promote == "when_not_worse":

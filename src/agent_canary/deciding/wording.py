@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 _DAY, _HOUR, _MINUTE = 86_400.0, 3_600.0, 60.0
+_NONE = math.log(1.05)
+"""Evidence below this is said to be none: it would read 1.0 to 1."""
 
 
 def percent(part: float, whole: float) -> str:
@@ -29,7 +31,9 @@ def as_often(ratio: float) -> str:
 
 def times(ratio: float) -> str:
     """``3.4 times``."""
-    return f"{ratio:.2g} times" if ratio < 10 else f"{ratio:,.0f} times"
+    if ratio < 0.995:
+        return f"{ratio:.2g} times"
+    return f"{ratio:.1f} times" if ratio < 9.95 else f"{ratio:,.0f} times"
 
 
 def odds(log_value: float) -> str:
@@ -40,6 +44,12 @@ def odds(log_value: float) -> str:
         return f"10^{log_value / math.log(10):.0f} to 1"
     value = math.exp(log_value)
     return f"{value:.1f} to 1" if value < 10 else f"{value:,.0f} to 1"
+
+
+def evidence(log_e: float, log_threshold: float) -> str:
+    """``evidence 1,520 to 1, alarm from 200 to 1``, from natural logarithms."""
+    found = "no evidence yet" if log_e < _NONE else f"evidence {odds(log_e)}"
+    return f"{found}, alarm from {odds(log_threshold)}"
 
 
 def answers(number: int) -> str:
@@ -78,9 +88,17 @@ def number(value: float, scale: float | None = None) -> str:
 
 
 def signed(value: float, decimals: int) -> str:
-    """``−0.05``, ``+0.02``, with a true minus."""
+    """``−0.05``, ``+0.02``, with a true minus; ``0.00`` without any."""
     text = f"{value:+,.{decimals}f}"
+    if not text.strip("+-0."):
+        return text[1:]
     return text.replace("-", "−")
+
+
+def decimals_of(value: float) -> int:
+    """How many decimals show two digits of a number of this size: 2 of 0.83, 1 of 4.2, none of 86; 2 of nothing."""
+    size = abs(value)
+    return max(0, min(9, 1 - math.floor(math.log10(size)))) if 0.0 < size < math.inf else 2
 
 
 def decimals_for(error: float) -> int:
@@ -89,6 +107,12 @@ def decimals_for(error: float) -> int:
         return 2
     first = -math.floor(math.log10(error))
     return max(0, min(9, first + (1 if error * 10.0**first < 3.0 else 0)))
+
+
+def fewer_points(delta: float) -> str:
+    """A share that a difference is below, as ``less than 1 point``."""
+    size = f"{100.0 * delta:g}"
+    return f"less than {size} {'point' if size == '1' else 'points'}"
 
 
 def points(difference: float, error: float) -> str:
