@@ -83,8 +83,8 @@ class Books:
                     self._harvested[version] = recorded
                     self.ledger.add_unkeyed(version == self.versions[1], news)
 
-    def score(self, name: str, value: float, scored: Scored, covariate: float | None = None) -> None:
-        """Book a score.
+    def score(self, name: str, value: float, scored: Scored, covariate: float | None = None) -> bool:
+        """Book a score; return False when a guardrail watches it and it comes too late: it is shown, and no evidence.
 
         Raises:
             ValueError: The name is empty, a number is not finite, or the value is none that the score's rule allows.
@@ -92,12 +92,13 @@ class Books:
         number = self._checked(name, value)
         known = None if covariate is None else checked_score(f"{name}, covariate", covariate)
         if not self.scores.is_new(scored.unit, scored.assigned_at, name):
-            return
+            return True
         if not scored.is_canary or scored.key.stage_idx == self.ledger.current.key.stage_idx:
             self.metrics[self.versions[scored.is_canary]].score(name, number)
-        if scored.is_evidence and scored.unit is not None:
-            at = scored.assigned_at
-            self.scores.put(name, number, scored.key, scored.unit, scored.cluster, at, scored.is_canary, known)
+        if not scored.is_evidence or scored.unit is None or name not in self.scores.rules:
+            return True
+        at = scored.assigned_at
+        return self.scores.put(name, number, scored.key, scored.unit, scored.cluster, at, scored.is_canary, known)
 
     def score_unkeyed(self, version: str, name: str, value: float) -> None:
         """Book a score of an answer without a key.

@@ -167,7 +167,8 @@ class Controller:
         if switches.is_disabled():
             sentence = f"switched off, everybody gets stable: {sentence}"
         elif rollout.status is RolloutStatus.PAUSED:
-            sentence = f"paused: {sentence}"
+            served = ", everybody gets stable" if rollout.state.paused_to_stable else ""
+            sentence = f"paused{served}: {sentence}"
         elif verdict.action is AutoAction.HOLD or not rollout.state.is_last_stage:
             return verdict
         elif not rollout.is_complete:

@@ -74,14 +74,23 @@ class Scoring:
             try:
                 self._worker.books.score_unkeyed(version, name, value)
             except ValueError as error:
-                self._refuse("bad value", str(error))
+                self._refuse(self._bad_value_of(name), str(error))
 
     def _book(self, scored: Scored, name: str, value: float, covariate: float | None) -> bool:
+        books = self._worker.books
         try:
-            self._worker.books.score(name, value, scored, covariate)
+            counts = books.score(name, value, scored, covariate)
         except ValueError as error:
-            return self._refuse("bad value", str(error))
+            return self._refuse(self._bad_value_of(name), str(error))
+        if not counts:
+            horizon = books.scores.rules[name].horizon
+            message = f"score {name!r} came later than {horizon:,.0f} s after its answer: shown, no evidence (horizon=)"
+            self._failsafe.note(f"score {name} (after its horizon)", message)
         return True
+
+    def _bad_value_of(self, name: str) -> str:
+        """The cause by which a bad value is counted: apart for each score that a guardrail watches, so bounded."""
+        return f"bad value of {name}" if name in self._worker.books.scores.rules else "bad value"
 
     def _refuse(self, cause: str, message: str) -> bool:
         self._failsafe.note(f"score ({cause})", message)

@@ -344,3 +344,17 @@ def test_a_score_of_an_assignment_of_another_run_is_refused(canary: AgentCanary)
     canary.rollout.restart()
     assignment.score("judge", 1)
     assert canary.status()["errors"] == {"score (other run)": 1}
+
+
+def test_a_score_after_its_horizon_is_shown_counted_and_no_evidence() -> None:
+    """Nobody has to wonder why a guardrail has no data."""
+    clock = ManualClock()
+    rollout = Rollout([Stage(0.5)], rollback_on=[Rate("thumbs_down")])
+    canary = AgentCanary("v1", "v2", rollout, clock=clock, autopilot=False)
+    with canary.assign("user-1") as assignment:
+        pass
+    clock.advance(70)
+    canary.tick()
+    assert canary.score(assignment.id, "thumbs_down", 1) is True
+    assert canary.metrics(assignment.version).snapshot()["scores"]["thumbs_down"]["count"] == 1
+    assert canary.status()["errors"] == {"score thumbs_down (after its horizon)": 1}

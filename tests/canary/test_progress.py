@@ -230,7 +230,7 @@ def test_a_named_guardrail_holds_while_it_has_no_data(make_canary: Make, clock: 
     assert kinds(canary) == ["started"]
     assert canary.explain().sentence == (
         "waiting for data: thumbs_up: nothing to compare, 0 answers of the canary and 0 answers of stable; "
-        "261 of this stage's canary answers have no score yet"
+        "261 of this stage's canary answers have no score that counts yet"
     )
     by_default = make_canary(stages=[Stage(0.5, 0, 0), Stage(1.0, 0, 0)])
     by_default.tick()

@@ -281,7 +281,7 @@ def test_a_finding_counts_the_scores_that_are_outstanding() -> None:
     answers = finding.canary_total + (finding.outstanding or 0)
     assert 1400 < answers < 1600
     assert 0.38 < finding.canary_total / answers < 0.46
-    assert f"{finding.outstanding:,} of this stage's canary answers have no score yet" in finding.sentence
+    assert f"{finding.outstanding:,} of this stage's canary answers have no score that counts yet" in finding.sentence
 
 
 def test_what_is_only_reported_when_bad_has_nothing_outstanding() -> None:
@@ -293,7 +293,7 @@ def test_what_is_only_reported_when_bad_has_nothing_outstanding() -> None:
     finding = Trial(rollback_on=[Rate("thumbs_down", horizon=5)]).run(30, button).finding("thumbs_down")
     assert finding.outstanding is None
     assert finding.canary_total > 1000
-    assert "no score yet" not in finding.sentence
+    assert "no score that counts yet" not in finding.sentence
 
 
 # Fixed rules

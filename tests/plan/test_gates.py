@@ -34,9 +34,9 @@ def test_gates_are_met_at_their_bounds() -> None:
     [
         (540.0, Seen(), "60 s of 600 s left"),
         (600.0, Seen(total=1199), "1,199 of 1,200 canary answers are in"),
-        (600.0, Seen(success_rate=0.9876), "canary success is 98.76%, the stage asks for 99.00%"),
+        (600.0, Seen(success_rate=0.9876), "canary success is 98.76 %, the stage asks for 99 %"),
         (600.0, Seen(p95_ms=2001.0), "canary p95 is 2,001 ms, the stage allows 2,000 ms"),
-        (600.0, Seen(success_rate=nan), "canary success is nan%, the stage asks for 99.00%"),
+        (600.0, Seen(success_rate=nan), "canary success is nan %, the stage asks for 99 %"),
         (600.0, Seen(p95_ms=nan), "canary p95 is nan ms, the stage allows 2,000 ms"),
     ],
 )

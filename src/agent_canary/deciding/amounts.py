@@ -17,7 +17,7 @@ from ..metrics.arms import BinaryCounts
 from ..plan import Cost, FirstToken, Latency, Tokens
 from ..statistics import log_mean_exp
 from . import settling, wording
-from .case import PASS_ALPHA, Case
+from .case import Case
 from .finding import Finding, FindingStatus
 from .limits import limit_text
 from .memory import ExactTest
@@ -84,7 +84,7 @@ def _status(tests: list[RateTest], log_e: float, case: Case) -> FindingStatus:
         return FindingStatus.NO_DATA
     if log_e >= math.log(1.0 / case.alpha):
         return FindingStatus.FAIL
-    shown = all(test.log_e_below >= math.log(1.0 / PASS_ALPHA) for test in tests)
+    shown = all(test.is_shown_no_worse for test in tests)
     return FindingStatus.PASS if shown else FindingStatus.INCONCLUSIVE
 
 

@@ -105,7 +105,7 @@ def _sentence(
     total = test.total
     awaited = ""
     if outstanding and status is not FindingStatus.FAIL:
-        awaited = f"; {outstanding:,} of this stage's canary answers have no score yet"
+        awaited = f"; {outstanding:,} of this stage's canary answers have no score that counts yet"
     if status is FindingStatus.NO_DATA:
         return (
             f"{spec.name}: nothing to compare, {wording.answers(total.canary_total)} of the canary and "

@@ -108,7 +108,7 @@ def _sentence(
 ) -> str:
     awaited = ""
     if outstanding and status is not FindingStatus.FAIL:
-        awaited = f"; {outstanding:,} of this stage's canary answers have no score yet"
+        awaited = f"; {outstanding:,} of this stage's canary answers have no score that counts yet"
     if shown is None:
         return f"{spec.name}: nothing to compare, no scores of both versions{awaited}"
     decimals = max(wording.decimals_for(error or 0.0), wording.decimals_of(shown.stable_mean))

@@ -43,7 +43,8 @@ def unmet_gates(stage: Stage, seconds_in_stage: float, metrics: StageMetrics) ->
     if metrics.total < stage.min_samples:
         unmet.append(f"{metrics.total:,} of {stage.min_samples:,} canary answers are in")
     if not stage.success_threshold <= metrics.success_rate:  # NaN meets no gate
-        unmet.append(f"canary success is {metrics.success_rate:.2%}, the stage asks for {stage.success_threshold:.2%}")
+        success, bar = 100.0 * metrics.success_rate, 100.0 * stage.success_threshold
+        unmet.append(f"canary success is {success:.4g} %, the stage asks for {bar:g} %")
     if stage.max_p95_ms is not None and not metrics.p95_ms <= stage.max_p95_ms:
         unmet.append(f"canary p95 is {metrics.p95_ms:,.0f} ms, the stage allows {stage.max_p95_ms:,.0f} ms")
     return tuple(unmet)

@@ -57,7 +57,11 @@ def require_quantile(name: str, value: object) -> float:
     """
     quantile = require_number(name, value)
     if not 0.0 < quantile < 1.0:
-        hint = f": p{quantile:g} is {quantile / 100.0:g}" if 1.0 < quantile < 100.0 else ""
+        hint = ""
+        if 1.0 < quantile < 10.0:
+            hint = f": for a tolerance say tolerance={quantile:g}"
+        elif 10.0 <= quantile < 100.0:
+            hint = f": p{quantile:g} is {quantile / 100.0:g}"
         raise ValueError(f"{name} must be above 0 and below 1, or None for the mix, got {value!r}{hint}")
     return quantile
 
