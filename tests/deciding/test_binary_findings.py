@@ -297,3 +297,10 @@ def test_where_stable_never_failed_the_ratio_is_infinite() -> None:
     assert finding.ratio == inf
     assert finding.log_e_value is not None
     assert 0 < exp(finding.log_e_value) < 100
+
+
+def test_a_canary_that_fails_many_times_as_often_does_not_pass() -> None:
+    """Less than a point worse, and four times as often: rare failures are no excuse."""
+    as_good, worse = ({(0, 0.5): (6400, bad, 6400, 6)} for bad in (6, 26))
+    assert finding_of(seen(as_good, scored={"failures": as_good})).status is FindingStatus.PASS
+    assert finding_of(seen(worse, scored={"failures": worse})).status is FindingStatus.INCONCLUSIVE

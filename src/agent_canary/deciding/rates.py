@@ -80,6 +80,7 @@ class RateTest:
         log_e_below: Log evidence that it is less than the plan's delta worse.
         plain: The difference of the rates by hash buckets; None without keyed answers of both.
         error: Radius of the difference's 95 % interval; None when unknown.
+        looks_worse: Whether the canary is worse than tolerated per answer, by more than its usual error.
         factor: How many times the data of now would settle it; infinite when nobody can say.
     """
 
@@ -89,7 +90,13 @@ class RateTest:
     log_e_below: float
     plain: Contrast | None
     error: float | None
+    looks_worse: bool
     factor: float
+
+    @property
+    def is_shown_no_worse(self) -> bool:
+        """Whether it passes: less than delta worse, and not by many times where bad answers are rare."""
+        return not self.looks_worse and self.log_e_below >= math.log(1.0 / PASS_ALPHA)
 
     @property
     def is_normal(self) -> bool:
@@ -144,6 +151,7 @@ def test_rate(seen: RateEvidence, tolerance: float, case: Case, exact: ExactTest
         log_e_below=log_below,
         plain=plain,
         error=error_of(plain, DISPLAY_ALPHA, effect=1.0),
+        looks_worse=agreed,
         factor=min(_factor_to_fail(log_e if agreed else 0.0, tolerated, case), _factor_to_pass(log_below, plain, case)),
     )
 
@@ -155,7 +163,7 @@ def status_of(test: RateTest, alpha: float) -> FindingStatus:
         return FindingStatus.NO_DATA
     if test.log_e >= math.log(1.0 / alpha):
         return FindingStatus.FAIL
-    return FindingStatus.PASS if test.log_e_below >= math.log(1.0 / PASS_ALPHA) else FindingStatus.INCONCLUSIVE
+    return FindingStatus.PASS if test.is_shown_no_worse else FindingStatus.INCONCLUSIVE
 
 
 def _factor_to_fail(log_e: float, tolerated: Contrast | None, case: Case) -> float:
@@ -219,13 +227,24 @@ def _log_e_failing_users(seen: RateEvidence, tolerance: float) -> float:
 def _log_e_first_outcomes(case: Case, tolerance: float) -> float:
     level, outcomes = case.evidence.first_outcomes()
     judged = [outcome for outcome in outcomes if outcome[0] < case.evidence.watermark]
-    on_canary = [failed for _, _, _, is_canary, failed, _ in judged if is_canary]
-    if 2 * sum(on_canary) < len(on_canary):
+    slices = _slices_of(judged)
+    total = total_of(slices)
+    odds = _odds_ratio(tolerance, total)
+    if 2 * total.canary_bad < total.canary_total or odds > LARGEST_TOLERANCE:
         return 0.0
     test = ExactTest()
-    for counts in _slices_of(judged):
-        _multiply(test, counts, tolerance)
+    for counts in slices:
+        _multiply(test, counts, odds)
     return log_mean_exp(test.log_ratios) + log_sampling_weight(level)
+
+
+def _odds_ratio(risk_ratio: float, total: BinaryCounts) -> float:
+    """The odds ratio of a canary that fails *risk_ratio* times as often as stable; infinite if none can fail so often.
+
+    The exact test compares odds, and where most answers fail these differ far more than the rates.
+    """
+    stable = (total.stable_bad + 1) / (total.stable_total + 2)
+    return risk_ratio * (1.0 - stable) / (1.0 - risk_ratio * stable) if risk_ratio * stable < 1.0 else math.inf
 
 
 def _slices_of(outcomes: Iterable[FirstOutcome]) -> list[BinaryCounts]:
