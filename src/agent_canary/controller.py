@@ -61,6 +61,8 @@ class Controller:
         self._analysis_of = analysis_of
         self._pause = pause
         self._judged_revision = 0
+        self._judged_run = 0
+        self._judged: Verdict | None = None
 
     def follow(self) -> None:
         """Read what others decided."""
@@ -76,7 +78,7 @@ class Controller:
             verdict = Verdict(AutoAction.HOLD, f"the rollout is {_words(state.status)}{why}")
             self.last_verdict = self.last_verdict or verdict
             return verdict
-        self._judged_revision = state.revision
+        self._judged_revision, self._judged_run = state.revision, state.run
         evidence = self._evidence(state.run)
         version, saved = self._store.load_analysis(self._name, state.run)
         memory = AnalysisMemory() if saved is None else AnalysisMemory.from_json(saved)
@@ -90,16 +92,19 @@ class Controller:
             return None
         self._pause(_LONG)
         verdict = decide(findings, analysis.plan, self._gates(evidence, moment))
-        self.last_verdict = self._unless_it_stays(verdict)
+        self.last_verdict = self._judged = self._unless_it_stays(verdict)
         return self.last_verdict
 
     def act(self, verdict: Verdict) -> None:
         """Append the event that follows from *verdict*, if any.
 
-        Nothing when another worker was faster, or the rollout has moved since it was judged; a rollback never waits.
+        Nothing when another worker was faster, or the rollout has moved since it was judged; a rollback
+        never waits, but for one that is about another run.
         """
         before = self.rollout.revision
         try:
+            if verdict is self._judged and self._judged_run != self.rollout.run:
+                return
             if verdict.action is AutoAction.ROLLBACK:
                 self.rollout.rollback(verdict.sentence, actor=AUTO, evidence=verdict.to_json())
             elif verdict is self.last_verdict and self._judged_revision != self.rollout.revision:

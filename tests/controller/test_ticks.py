@@ -6,7 +6,17 @@ from collections.abc import Callable
 
 import pytest
 
-from agent_canary import AgentCanary, AutoAction, EventKind, FindingStatus, RolloutStatus, Stage, StoreError, Verdict
+from agent_canary import (
+    AgentCanary,
+    AutoAction,
+    EventKind,
+    FindingStatus,
+    Rollout,
+    RolloutStatus,
+    Stage,
+    StoreError,
+    Verdict,
+)
 from agent_canary.testing import ManualClock
 from tests.canary.kit import serve, users
 from tests.controller.conftest import ToldStore
@@ -172,3 +182,18 @@ def test_a_worker_that_is_gone_still_counts(make_worker: Workers, clock: ManualC
     clock.advance(60)
     canary.tick()
     assert canary.rollout.current_stage_idx == 1
+
+
+def test_a_verdict_about_one_run_does_not_move_the_next() -> None:
+    """A person restarts between the analysis and what follows from it."""
+    canary = AgentCanary(
+        "v1", "v2", Rollout([Stage(1.0, min_duration_seconds=1e6)]), clock=ManualClock(), autopilot=False
+    )
+    for number in range(40):
+        canary.assign(f"user-{number}").fail("broken")
+    verdict = canary._worker.analyse()
+    assert verdict is not None
+    assert verdict.action is AutoAction.ROLLBACK
+    canary.rollout.restart("tried again")
+    canary._worker.controller.act(verdict)
+    assert (canary.rollout.run, canary.rollout.status) == (2, RolloutStatus.RUNNING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from math import exp, inf, log
 
 import pytest
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 from agent_canary import FailureRate, Finding, FindingStatus, Plan, Rate, Stage
 from agent_canary.deciding.analysis import Analysis
 from agent_canary.deciding.case import Moment
+from agent_canary.deciding.contrasts import below
 from agent_canary.deciding.memory import AnalysisMemory
 from agent_canary.metrics.run_totals import BinaryCounts, RunTotals, SliceKey
-from agent_canary.statistics import log_e_value
+from agent_canary.statistics import Contrast, log_e_value
 from tests.deciding.evidence import of_all, seen, users
 
 ALPHA = 0.01
@@ -141,6 +143,34 @@ def test_first_outcomes_are_for_total_failure() -> None:
     totals = users(0.5, 3000, lambda canary: 1, lambda canary: 0.4 if canary else 0.05, first_at=5.0)
     totals.failing, totals.clusters = {}, {}
     assert finding_of(totals).status is FindingStatus.INCONCLUSIVE
+
+
+def test_first_outcomes_tolerate_a_ratio_of_rates_not_of_odds() -> None:
+    """Where most answers fail, a rate just above 1.2 times stable's is three times its odds."""
+    totals = seen({(0, 0.5): (5000, 4575, 5000, 3750)})
+    for unit in range(4000):
+        on_canary, place = unit % 2 == 1, unit // 2
+        failed = place < (1830 if on_canary else 1500)
+        totals.first.put(unit, (float(place % 50), 0, 0.5, on_canary, failed, on_canary))
+    finding = finding_of(totals)
+    assert finding.status is FindingStatus.INCONCLUSIVE
+    assert finding.log_e_value is not None
+    assert finding.log_e_value < log(100)
+
+
+def test_too_few_users_are_not_said_to_settle_it_at_once() -> None:
+    """Hash buckets that may not be judged yet tell nothing of what would settle a finding."""
+    finding = finding_of(users(0.5, 40, lambda canary: 20, lambda canary: 0.4 if canary else 0.15, seed=2))
+    assert finding.status is FindingStatus.INCONCLUSIVE
+    assert finding.settled_by == ""
+
+
+def test_answers_that_are_alike_take_longer_to_show_that_they_are_no_worse() -> None:
+    """A canary without a bad answer has no variance of its own: nine alike answers tell as much as one."""
+    alone = Contrast(-0.01, 0.0, 0.0, 0.01, 0.09, 1000, 1000, 100.0, 1.0, None)
+    _, variance, _ = below(alone, 0.01)
+    assert below(replace(alone, design_effect=9.0), 0.01)[1] == pytest.approx(9 * variance)
+    assert below(replace(alone, design_effect=0.5), 0.01)[1] == variance
 
 
 def test_first_outcomes_are_compared_at_one_time_and_share() -> None:

@@ -3,7 +3,7 @@
 Every answer is compared with a limit that was fixed before it came: a quantile of what stable took in the past, for the
 canary times the tolerance. "Above the limit" is a bad answer like any other, whatever the shape of the amounts, and a
 drift that both versions share moves both arms alike. The failing users of an exceedance are those whose *first* answer
-was above the limit, so that it does not matter how often people come.
+was above the limit, in each worker that they meet: how often they come matters little.
 
 S. R. Howard and A. Ramdas (2022), "Sequential estimation of quantiles with applications to A/B testing and best-arm
 identification", compare quantiles over all time; exceedances of past quantiles stay exact under shared drift.
@@ -74,7 +74,6 @@ def _test(metric: str, case: Case) -> RateTest:
         clusters=seen.clusters(metric),
         unkeyed=seen.unkeyed_counts(metric),
         failing=seen.failing(metric),
-        grows_with_use=False,
     )
     return test_rate(evidence, 1.0, case, case.memory.exact.setdefault(metric, ExactTest()))
 

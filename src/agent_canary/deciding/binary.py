@@ -11,11 +11,15 @@ from ..metrics.run_totals import ClustersBySlice
 from ..metrics.totals import ScoreSums
 from ..plan import FailureRate, Rate
 from . import settling, wording
+from .agreement import total_of
 from .case import Case
 from .finding import Finding, FindingStatus
 from .memory import ExactTest
 from .pace import answers_per_second, outstanding_scores, scores_per_second, users_of
 from .rates import RateEvidence, RateTest, status_of, test_rate
+
+_STRAY = 0.1
+"""So many good scores to a bad one do not make a score one that tells the good ones too."""
 
 
 def judge_failures(spec: FailureRate, case: Case) -> Finding:
@@ -145,12 +149,12 @@ def _bad_counts(canary: ScoreSums, stable: ScoreSums, bad: float) -> BinaryCount
     return counts
 
 
-# A score that nobody ever reports as good (a thumbs-down button) is a share of all answers.
+# A score that is next to never reported as good (a thumbs-down button) is a share of all answers.
 
 
 def _only_bad_is_told(*told: CountsBySlice) -> bool:
-    counts = [counts for slices in told for counts in slices.values()]
-    return bool(counts) and all(each.total == each.bad for each in counts)
+    total = total_of(counts for slices in told for counts in slices.values())
+    return total.total > 0 and total.total - total.bad <= _STRAY * total.bad
 
 
 def _among_answers(scored: CountsBySlice, seen: Evidence) -> CountsBySlice:

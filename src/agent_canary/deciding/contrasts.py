@@ -57,17 +57,18 @@ def log_evidence_below(found: Contrast | None, delta: float) -> float:
 def below(found: Contrast | None, delta: float) -> tuple[float, float, float]:
     """Return by how much the canary's rate is less than *delta* above stable's, the variance of that, and tau squared.
 
-    The variance is never taken below that of independent answers at a difference of *delta*: a canary without a bad
-    answer has none of its own. C. P. Farrington and G. Manning (1990), "Test statistics and sample size formulae for
-    comparative binomial trials with null hypothesis of non-zero risk difference or non-unity relative risk". All 0
-    while it may not be judged.
+    The variance is never taken below that at a difference of *delta*, of answers as alike as they are here: a canary
+    without a bad answer has none of its own. C. P. Farrington and G. Manning (1990), "Test statistics and sample size
+    formulae for comparative binomial trials with null hypothesis of non-zero risk difference or non-unity relative
+    risk". All 0 while it may not be judged.
     """
     if found is None or found.refusal is not None:
         return 0.0, 0.0, 0.0
     stable = min(1.0, max(0.0, found.stable_mean))
     canary = min(1.0, stable + delta)
     variance_of_one = canary * (1.0 - canary)
-    least = variance_of_one / found.canary_answers + stable * (1.0 - stable) / found.stable_answers
+    independent = variance_of_one / found.canary_answers + stable * (1.0 - stable) / found.stable_answers
+    least = max(1.0, found.design_effect) * independent
     tau_squared = _SMALLEST_EFFECT**2 * max(variance_of_one, found.deviation**2)
     return delta - found.difference, max(found.variance, least), tau_squared
 

@@ -58,7 +58,6 @@ class RateEvidence:
         unkeyed: Counts of answers without one.
         failing: Where the users are that met a bad answer.
         tests_first_outcomes: Whether a tenth of alpha is spent on the users' first outcomes.
-        grows_with_use: Whether who comes more often is likelier to be among *failing*: not of users' first answers.
     """
 
     keyed: CountsBySlice
@@ -66,7 +65,6 @@ class RateEvidence:
     unkeyed: CountsBySlice
     failing: FailingCounts
     tests_first_outcomes: bool = False
-    grows_with_use: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +167,7 @@ def status_of(test: RateTest, alpha: float) -> FindingStatus:
 def _factor_to_fail(log_e: float, tolerated: Contrast | None, case: Case) -> float:
     log_threshold = math.log(1.0 / case.alpha)
     factor = settling.factor_by_growth(log_e, log_threshold)
-    if tolerated is None:
+    if tolerated is None or tolerated.refusal is not None:
         return factor
     excess, variance, tau_squared = tolerated.difference, tolerated.variance, tau_squared_of(tolerated)
     # Hash buckets count half.
@@ -217,9 +215,7 @@ def _log_e_failing_users(seen: RateEvidence, tolerance: float) -> float:
     failing = seen.failing
     if not failing.by_shares:
         return 0.0
-    use = 1.0
-    if seen.grows_with_use:
-        use = usage_ratio((key.share, counts.canary_total, counts.stable_total) for key, counts in seen.keyed.items())
+    use = usage_ratio((key.share, counts.canary_total, counts.stable_total) for key, counts in seen.keyed.items())
     tolerated = min(LARGEST_TOLERANCE, tolerance * max(1.0, use))
     return log_e_value(failing.by_shares, tolerated) + log_sampling_weight(failing.level)
 
