@@ -21,8 +21,8 @@ QUIET, IN_THREAD, IN_LOOP = "quiet", "in a thread", "in the event loop"
 _PAUSE_SECONDS = 0.01
 
 REASON = (
-    "two thirds of the time go into uniting every worker's ten tables of failing units below the level of their union; "
-    "histograms and first outcomes are united only when somebody asks for them"
+    "half of the time goes into uniting every worker's tables of failing units, a quarter into their clusters; "
+    "histograms and first outcomes are united every ten seconds only"
 )
 REASON_OF_ECHO = (
     "an analysis rests some 50 µs after every 10 µs, and an answer, which needs the interpreter several times, waits "

@@ -88,9 +88,10 @@ class Scoring:
             self._failsafe.note(f"score {name} (after its horizon)", message)
         return True
 
-    def _bad_value_of(self, name: str) -> str:
+    def _bad_value_of(self, name: object) -> str:
         """The cause by which a bad value is counted: apart for each score that a guardrail watches, so bounded."""
-        return f"bad value of {name}" if name in self._worker.books.scores.rules else "bad value"
+        watched = isinstance(name, str) and name in self._worker.books.scores.rules
+        return f"bad value of {name}" if watched else "bad value"
 
     def _refuse(self, cause: str, message: str) -> bool:
         self._failsafe.note(f"score ({cause})", message)
