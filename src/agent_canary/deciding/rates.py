@@ -129,6 +129,7 @@ def test_rate(seen: RateEvidence, tolerance: float, case: Case, exact: ExactTest
     _advance(exact, seen.unkeyed, tolerance, case.plan.delta)
     slices = [counts for slices in (seen.keyed, seen.unkeyed) for _, counts in sorted(slices.items())]
     tolerated = contrast_of(seen.clusters, tolerance)
+    case.evidence.pause(_CONTRAST)
     plain = tolerated if tolerance == 1.0 else contrast_of(seen.clusters)
     case.evidence.pause(_CONTRAST)
     log_buckets = log_evidence(tolerated, tolerated.difference if tolerated else 0.0)

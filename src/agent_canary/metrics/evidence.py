@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from .arms import Arms, BinaryCounts, CountsBySlice, SliceKey, merge_counts
@@ -17,6 +17,7 @@ from .units import FirstOutcome, Pause, UnitTable, first_outcomes, no_pause
 # What adding the counts of a slice takes, adding its clusters, and looking at a first outcome, in steps of a pause.
 _SLICE, _CLUSTERS, _FIRST = 6, 6, 3
 _BATCH = 256
+_WORKERS_AT_ONCE = 50
 
 
 class Evidence:
@@ -171,14 +172,20 @@ class Evidence:
         for part in self._parts:
             for key, arms in part.clusters.get(metric, {}).items():
                 found.setdefault(key, []).append(arms)
+            self._pause(_SLICE)
         total: ClustersBySlice = {}
         for key, parts in found.items():
             if len(parts) == 1:
                 total[key] = parts[0]
             else:
-                united = [ClusterSums.united([part.of(arm) for part in parts]) for arm in (False, True)]
-                total[key] = ArmClusters(*united)
-            self._pause(_CLUSTERS * len(parts))
+                total[key] = ArmClusters(*(self._united_arm(parts, is_canary) for is_canary in (False, True)))
+        return total
+
+    def _united_arm(self, parts: Sequence[ArmClusters], is_canary: bool) -> ClusterSums:
+        total = ClusterSums()
+        for first in range(0, len(parts), _WORKERS_AT_ONCE):
+            total.merge(ClusterSums.united([part.of(is_canary) for part in parts[first : first + _WORKERS_AT_ONCE]]))
+            self._pause(_CLUSTERS * _WORKERS_AT_ONCE)
         return total
 
     def _stage(self, stage_idx: int | None, is_canary: bool) -> StageTotals:
