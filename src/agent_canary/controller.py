@@ -103,12 +103,10 @@ class Controller:
         """
         before = self.rollout.revision
         try:
-            if verdict is self._judged and self._judged_run != self.rollout.run:
+            if verdict is self._judged and self._has_moved(verdict):
                 return
             if verdict.action is AutoAction.ROLLBACK:
                 self.rollout.rollback(verdict.sentence, actor=AUTO, evidence=verdict.to_json())
-            elif verdict is self.last_verdict and self._judged_revision != self.rollout.revision:
-                return
             elif verdict.action is AutoAction.PROMOTE:
                 self.rollout.promote(verdict.sentence, actor=AUTO, evidence=verdict.to_json())
             elif verdict.pauses:
@@ -120,6 +118,12 @@ class Controller:
             return
         if self.rollout.revision != before:
             self.last_verdict = verdict
+
+    def _has_moved(self, verdict: Verdict) -> bool:
+        """Whether the rollout is no more what was judged: for a rollback, another run."""
+        if verdict.action is AutoAction.ROLLBACK:
+            return self._judged_run != self.rollout.run
+        return self._judged_revision != self.rollout.revision
 
     def _complete_if_baked(self, verdict: Verdict) -> None:
         """Complete a rollout whose last stage, of 100 %, has met its gates, unless a finding holds it."""

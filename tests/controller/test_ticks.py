@@ -197,3 +197,15 @@ def test_a_verdict_about_one_run_does_not_move_the_next() -> None:
     canary.rollout.restart("tried again")
     canary._worker.controller.act(verdict)
     assert (canary.rollout.run, canary.rollout.status) == (2, RolloutStatus.RUNNING)
+
+
+def test_a_verdict_about_one_stage_does_not_leave_the_next() -> None:
+    """A person promotes between the analysis and what follows from it."""
+    stages = [Stage(0.5, 0, 0, 0.0), Stage(0.75, 0, 0, 0.0), Stage(1.0, 1e6, 0, 0.0)]
+    canary = AgentCanary("v1", "v2", Rollout(stages), clock=ManualClock(), autopilot=False)
+    verdict = canary._worker.analyse()
+    assert verdict is not None
+    assert verdict.action is AutoAction.PROMOTE
+    canary.rollout.promote("by hand")
+    canary._worker.controller.act(verdict)
+    assert canary.rollout.current_stage_idx == 1

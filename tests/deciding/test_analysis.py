@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -117,3 +118,11 @@ def test_without_a_minimum_the_fixed_rule_still_needs_answers() -> None:
     """Nothing is below nothing."""
     (finding,) = findings_of(Plan([Stage(0.5)], [SafetyMargin(0.0, 0)]), seen({(0, 0.5): (0, 0, 10, 0)}))
     assert finding.status is FindingStatus.NO_DATA
+
+
+def test_an_analysis_changes_nothing_of_what_it_saw() -> None:
+    """The breaker adds up all answers; what has a key stays apart from what has none."""
+    evidence = of_all(seen({(0, 0.5): (100, 1, 100, 1)}, {(0, 0.5): (50, 2, 50, 2)}))
+    before = {key: replace(counts) for key, counts in evidence.outcomes().items()}
+    Analysis(Plan([Stage(0.5)]), 0.01).run(evidence, Moment(), AnalysisMemory())
+    assert evidence.outcomes() == before

@@ -141,6 +141,7 @@ def _budget(plan: Plan, alpha: float) -> dict[str, float]:
 
 
 def _outcomes(evidence: Evidence) -> CountsBySlice:
-    slices = evidence.outcomes()
-    merge_counts(slices, evidence.unkeyed_outcomes())
+    slices: CountsBySlice = {}
+    for counts in (evidence.outcomes(), evidence.unkeyed_outcomes()):
+        merge_counts(slices, counts)
     return slices

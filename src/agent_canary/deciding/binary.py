@@ -38,7 +38,7 @@ def judge_failures(spec: FailureRate, case: Case) -> Finding:
 def judge_rate(spec: Rate, case: Case) -> Finding:
     """Return the finding about a 0/1 score."""
     seen = case.evidence
-    bad = 0.0 if spec.higher_is_better else 1.0
+    bad = spec.bad_value
     clusters = seen.clusters(spec.name)
     keyed = seen.counts(spec.name)
     users = seen.seen(spec.name)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ..metrics.evidence import Evidence
 from ..metrics.histogram import ZERO_THRESHOLD, bound_of, upper_bound_of
+from ..metrics.totals import MICRO_DOLLARS
 from ..metrics.watch import Watch
 from ..plan import Cost, FirstToken, Latency, Plan, Tokens
 from . import wording
@@ -14,8 +15,6 @@ from .memory import AnalysisMemory
 from .pace import RENEWED_AFTER_SECONDS
 
 _LEAST_ANSWERS = 100
-_MICRO = 1e-6
-"""Costs are counted in millionths of a dollar."""
 
 
 def renew_limits(plan: Plan, evidence: Evidence, moment: Moment, memory: AnalysisMemory) -> None:
@@ -60,7 +59,7 @@ def limit_text(amount: str, value: float) -> str:
 
 
 def _watched(plan: Plan) -> Iterator[tuple[Cost | FirstToken | Latency | Tokens, float, str]]:
-    for guardrail in (*plan.rollback_on, *plan.hold_on):
+    for guardrail in plan.guardrails:
         if isinstance(guardrail, Cost | FirstToken | Latency | Tokens):
             for quantile in guardrail.quantiles:
                 yield guardrail, quantile, guardrail.metric_of(quantile)
@@ -68,6 +67,6 @@ def _watched(plan: Plan) -> Iterator[tuple[Cost | FirstToken | Latency | Tokens,
 
 def _on_a_bound(value: float, amount: str) -> float:
     """The upper bound of the value's histogram bucket, so that answers and histograms count the same."""
-    unit = _MICRO if amount == "cost" else 1.0
-    counted = value / unit
-    return upper_bound_of(bound_of(counted)) * unit if counted > ZERO_THRESHOLD else value
+    unit = MICRO_DOLLARS if amount == "cost" else 1.0
+    counted = value * unit
+    return upper_bound_of(bound_of(counted)) / unit if counted > ZERO_THRESHOLD else value

@@ -17,7 +17,7 @@ def score_rules(plan: Plan, horizon: float) -> dict[str, ScoreRule]:
     rules: dict[str, ScoreRule] = {}
     for each in plan.guardrails:
         if isinstance(each, Rate):
-            rules[each.name] = ScoreRule(bad=0.0 if each.higher_is_better else 1.0, horizon=each.horizon or horizon)
+            rules[each.name] = ScoreRule(bad=each.bad_value, horizon=each.horizon or horizon)
         elif isinstance(each, Score):
             rules[each.name] = ScoreRule(bad=None, horizon=each.horizon or horizon, bounds=each.bounds)
     for each in plan.guardrails:

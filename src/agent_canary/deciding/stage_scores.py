@@ -10,5 +10,5 @@ from .case import Case
 def stage_score(case: Case, name: str, *, is_canary: bool) -> ScoreSums:
     """Return the sums of the values of a score that a guardrail watches."""
     rates = [each for each in case.plan.guardrails if isinstance(each, Rate) and each.name == name]
-    bad = (0.0 if rates[0].higher_is_better else 1.0) if rates else None
+    bad = rates[0].bad_value if rates else None
     return case.evidence.score(name, case.moment.stage_idx, is_canary=is_canary, bad=bad)

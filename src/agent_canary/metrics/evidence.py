@@ -40,6 +40,7 @@ class Evidence:
         self._pause = pause
         self._clusters: dict[str, ClustersBySlice] = {}
         self._stages: dict[tuple[int | None, bool], StageTotals] = {}
+        self._unkeyed_scores: dict[str, dict[SliceKey, tuple[ScoreSums, ScoreSums]]] = {}
         self._outcomes: CountsBySlice | None = None
         self._first: UnitTable[FirstOutcome] | None = None
         self.watermark = min((part.watermark for part in self._parts), default=float("inf"))
@@ -67,7 +68,13 @@ class Evidence:
         return total
 
     def unkeyed_scores(self, name: str) -> dict[SliceKey, tuple[ScoreSums, ScoreSums]]:
-        """The scores of a name without a key, of the canary and of stable, by stage and share."""
+        """The scores of a name without a key, of the canary and of stable, by stage and share. Not to be changed."""
+        known = self._unkeyed_scores.get(name)
+        if known is None:
+            known = self._unkeyed_scores[name] = self._united_unkeyed_scores(name)
+        return known
+
+    def _united_unkeyed_scores(self, name: str) -> dict[SliceKey, tuple[ScoreSums, ScoreSums]]:
         total: dict[SliceKey, tuple[ScoreSums, ScoreSums]] = {}
         for part in self._parts:
             for key, arms in part.unkeyed.items():

@@ -84,6 +84,11 @@ class Rate:
         accept(self, "higher_is_better", require_flag("higher_is_better", higher_is_better))
         accept(self, "horizon", require_horizon("horizon", horizon))
 
+    @property
+    def bad_value(self) -> float:
+        """The bad one of 0.0 and 1.0."""
+        return 0.0 if self.higher_is_better else 1.0
+
     def to_json(self) -> dict[str, Any]:
         """Return type, name and parameters; the horizon in seconds."""
         return {
